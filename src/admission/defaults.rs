@@ -16,7 +16,7 @@ pub(super) fn complete(spec: &mut PodSpec, minor: KubeMinor) {
         spec.scheduler_name = "default-scheduler".into();
     }
     let host_network = spec.host_network;
-    for container in spec.containers.iter_mut().chain(&mut spec.init_containers) {
+    for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut()) {
         if let Some(resources) = &mut container.resources {
             round_up(resources);
             let Resources { limits, requests, .. } = resources;

@@ -81,7 +81,7 @@ fn apply_limit_ranges(
         }
     }
     for (_, (requests, limits)) in all {
-        for container in spec.containers.iter_mut().chain(&mut spec.init_containers) {
+        for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut()) {
             let resources = container.resources.get_or_insert_default();
             fill(&mut resources.limits, &limits);
             fill(&mut resources.requests, &requests);
@@ -206,7 +206,7 @@ fn apply_runtime_class(spec: &mut PodSpec, classes: &Known<Vec<RuntimeClass>>, a
             toleration_seconds: toleration.toleration_seconds,
         });
         let all: Vec<Toleration> = spec.tolerations.drain(..).chain(more).collect();
-        spec.tolerations = without_covered(&all);
+        spec.tolerations = without_covered(&all).into();
     }
 }
 

@@ -10,6 +10,7 @@ use super::{plugins, predict_from};
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::{Container, Pod, PodSpec, Resources};
 use crate::snapshot::resource_list::ResourceList;
+use crate::snapshot::shared::Shared;
 
 /// The pod that the controller creates after the change, derived from a pod of the DaemonSet before it. None if the
 /// templates differ in a field whose effect is not computed.
@@ -62,14 +63,14 @@ pub(crate) fn with_template_change(
 fn differ_only_in_known_fields(old: &PodSpec, new: &PodSpec) -> bool {
     let without = |spec: &PodSpec| PodSpec {
         node_selector: Default::default(),
-        tolerations: Vec::new(),
+        tolerations: Shared::default(),
         scheduling_gates: Vec::new(),
         node_name: String::new(),
         scheduler_name: String::new(),
         affinity: None,
         resources: None,
-        containers: Vec::new(),
-        init_containers: Vec::new(),
+        containers: Shared::default(),
+        init_containers: Shared::default(),
         priority: None,
         priority_class_name: String::new(),
         preemption_policy: String::new(),

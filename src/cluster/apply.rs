@@ -68,7 +68,8 @@ pub(crate) enum DryRunPod {
 /// that does not exist yet, nothing can be asked, and the defaults are those of [`manifest::stored`].
 ///
 /// # Errors
-/// The API server, or kubectl, rejects a manifest; a manifest has another namespace than `--namespace`; any failed request.
+/// [`Error::Forbidden`] if the user may not apply one of them; the API server, or kubectl, rejects a manifest; a manifest has
+/// another namespace than `--namespace`; any failed request.
 pub(crate) async fn dry_run_daemon_sets(
     access: &Access,
     options: &ApplyOptions,
@@ -110,8 +111,7 @@ pub(crate) async fn dry_run_pod(access: &Access, namespace: &str, pod: &Value) -
     let request = http::Request::post(path).header(CONTENT_TYPE, "application/json");
     match access.dry_run(&subject, &request, pod).await {
         Ok(pod) => Ok(DryRunPod::Created(Box::new(pod))),
-        // The authorizer's message; the rejection of an admission plugin is a 403, too.
-        Err(Error::Forbidden { message, .. }) if message.contains("cannot create resource \"pods\"") => {
+        Err(Error::Forbidden { message, .. }) if missing_permission(&message, "pods").is_some() => {
             Ok(DryRunPod::Forbidden(message))
         }
         Err(Error::Forbidden { message, .. } | Error::Api { message, code: 400..=428 | 430..=500, .. }) => {
@@ -215,8 +215,9 @@ impl Access {
         answer.map(|Tree(daemon_set)| daemon_set).map_err(|error| match error {
             // 500: a field that is not in the schema, or a webhook that does not answer.
             Error::Api { message, code: 400..=428 | 430..=500, .. } => rejected(message),
-            // An admission plugin's rejection is a 403, too.
-            Error::Forbidden { message, .. } if !message.contains("cannot ") => rejected(message),
+            Error::Forbidden { message, .. } if missing_permission(&message, "daemonsets").is_none() => {
+                rejected(message)
+            }
             error => error,
         })
     }
@@ -263,6 +264,16 @@ impl Access {
         let text = self.whole(subject, body).await?;
         serde_json::from_slice(&text).map_err(|error| self.bad_answer(subject, error.to_string()))
     }
+}
+
+/// The verb that the user may not use, if this is the message of a missing permission. The rejection of an admission plugin
+/// is a 403, too.
+///
+/// Upstream: `apiserver/pkg/endpoints/handlers/responsewriters/errors.go` `forbiddenMessage`.
+fn missing_permission(message: &str, resource: &str) -> Option<&'static str> {
+    ["get", "create", "patch"]
+        .into_iter()
+        .find(|verb| message.contains(&format!(" cannot {verb} resource \"{resource}\"")))
 }
 
 fn daemon_sets_path(namespace: &str) -> String {

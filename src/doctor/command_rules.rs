@@ -26,4 +26,6 @@ pub(super) struct CommandRules {
     pub(super) name: &'static str,
     pub(super) role: &'static str,
     pub(super) rules: &'static [Rule],
+    /// Whether the command also reads what decides about a new pod.
+    pub(super) of_new_pods: bool,
 }

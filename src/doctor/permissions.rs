@@ -70,7 +70,7 @@ pub(crate) fn questions(namespaces: Namespaces) -> BTreeSet<Question> {
 
 fn command_questions(command: &CommandRules, namespaces: Namespaces) -> Vec<(Question, Necessity)> {
     let mut questions = Vec::new();
-    for rule in command.rules {
+    for rule in command.all_rules() {
         for &resource in rule.resources {
             // why-not lists all pods of a node, because all of them use its resources.
             let in_cluster = namespaces == Namespaces::All

@@ -57,7 +57,7 @@ type Change<'c> = &'c dyn Fn(&mut Facts);
 fn facts_give_statuses_and_a_conclusion() {
     // Kubeconfig, API server, version, clock, credentials, coverage, why-not, rollout, cycle, metrics, plugin, completion.
     let cases: [(&str, Change<'_>, &str, Conclusion); 11] = [
-        ("healthy", &|_| {}, "PPPPPPPPPPPPP", Conclusion::Works),
+        ("healthy", &|_| {}, "PPPPPPPPPPPPPP", Conclusion::Works),
         (
             "no kubeconfig",
             &|facts| {
@@ -85,20 +85,20 @@ fn facts_give_statuses_and_a_conclusion() {
             "PPFPP",
             Conclusion::Fails,
         ),
-        ("old server", &|facts| server(facts).minor = Some((1, 21)), "PPFPPPPPPPPPP", Conclusion::Fails),
-        ("newer server", &|facts| server(facts).minor = Some((1, 38)), "PPWPPPPPPPPPP", Conclusion::Works),
-        ("version unknown", &|facts| server(facts).minor = None, "PPUPPPPPPPPPP", Conclusion::Works),
+        ("old server", &|facts| server(facts).minor = Some((1, 21)), "PPFPPPPPPPPPPP", Conclusion::Fails),
+        ("newer server", &|facts| server(facts).minor = Some((1, 38)), "PPWPPPPPPPPPPP", Conclusion::Works),
+        ("version unknown", &|facts| server(facts).minor = None, "PPUPPPPPPPPPPP", Conclusion::Works),
         (
             "clock behind",
             &|facts| server(facts).clock = Some(sample("00:09", "00:00", "00:01")),
-            "PPPWPPPPPPPPP",
+            "PPPWPPPPPPPPPP",
             Conclusion::Works,
         ),
-        ("no Date header", &|facts| server(facts).clock = None, "PPPUPPPPPPPPP", Conclusion::Works),
+        ("no Date header", &|facts| server(facts).clock = None, "PPPUPPPPPPPPPP", Conclusion::Works),
         (
             "no permissions",
             &|facts| session(facts).answers = answers(|_| Some(false)),
-            "PPPPPFFFFFPPP",
+            "PPPPPFFFFFFPPP",
             Conclusion::Fails,
         ),
         (
@@ -110,7 +110,7 @@ fn facts_give_statuses_and_a_conclusion() {
                 session.metrics = Ok(false);
                 facts.programs = Programs { completion: Some(false), ..Programs::default() };
             },
-            "PPPPUUUUUUNNN",
+            "PPPPUUUUUUUNNN",
             Conclusion::Works,
         ),
     ];
@@ -139,32 +139,36 @@ fn command_statuses(is_missing: impl Fn(&str, &str) -> bool) -> BTreeMap<&'stati
 fn missing_permission_fails_only_the_commands_that_need_it() {
     use CheckStatus::{Fail, Pass, Warning};
     type Missing = fn(&str, &str) -> bool;
-    // coverage, cycle, rollout, rollout pause, resume, undo, why-not.
-    let cases: [(&str, Missing, [CheckStatus; 5]); 9] = [
-        ("list daemonsets", |verb, resource| (verb, resource) == ("list", "daemonsets"), [Fail; 5]),
+    // coverage, cycle, plan, rollout, rollout pause, resume, undo, why-not.
+    let cases: [(&str, Missing, [CheckStatus; 6]); 9] = [
+        ("list daemonsets", |verb, resource| (verb, resource) == ("list", "daemonsets"), [Fail; 6]),
         (
             "list nodes",
             |verb, resource| (verb, resource) == ("list", "nodes"),
-            [Warning, Fail, Warning, Warning, Warning],
+            [Warning, Fail, Warning, Warning, Warning, Warning],
         ),
-        ("get nodes", |verb, resource| (verb, resource) == ("get", "nodes"), [Pass, Warning, Pass, Pass, Fail]),
+        ("get nodes", |verb, resource| (verb, resource) == ("get", "nodes"), [Pass, Warning, Pass, Pass, Pass, Fail]),
         (
             "patch daemonsets",
             |verb, resource| (verb, resource) == ("patch", "daemonsets"),
-            [Pass, Pass, Pass, Fail, Pass],
+            [Pass, Pass, Warning, Pass, Fail, Pass],
         ),
         (
             "list events",
             |verb, resource| (verb, resource) == ("list", "events"),
-            [Warning, Warning, Warning, Pass, Warning],
+            [Warning, Warning, Pass, Warning, Pass, Warning],
         ),
-        ("watch", |verb, _| verb == "watch", [Warning, Fail, Warning, Pass, Pass]),
-        ("leases", |_, resource| resource == "leases", [Pass, Warning, Warning, Warning, Pass]),
-        ("delete pods", |verb, resource| (verb, resource) == ("delete", "pods"), [Pass, Warning, Pass, Pass, Pass]),
+        ("watch", |verb, _| verb == "watch", [Warning, Fail, Pass, Warning, Pass, Pass]),
+        ("leases", |_, resource| resource == "leases", [Pass, Warning, Pass, Warning, Warning, Pass]),
+        (
+            "delete pods",
+            |verb, resource| (verb, resource) == ("delete", "pods"),
+            [Pass, Warning, Pass, Pass, Pass, Pass],
+        ),
         (
             "delete and evict pods",
             |verb, resource| (verb, resource) == ("delete", "pods") || resource == "pods/eviction",
-            [Pass, Fail, Pass, Pass, Pass],
+            [Pass, Fail, Pass, Pass, Pass, Pass],
         ),
     ];
     for (name, is_missing, expected) in cases {
@@ -175,9 +179,10 @@ fn missing_permission_fails_only_the_commands_that_need_it() {
 
 #[test]
 fn table_equals_the_cluster_roles() {
-    const ROLES: [(&str, &str); 5] = [
+    const ROLES: [(&str, &str); 6] = [
         ("docs/rbac/coverage.yaml", include_str!("../../docs/rbac/coverage.yaml")),
         ("docs/rbac/why-not.yaml", include_str!("../../docs/rbac/why-not.yaml")),
+        ("docs/rbac/plan.yaml", include_str!("../../docs/rbac/plan.yaml")),
         ("docs/rbac/rollout.yaml", include_str!("../../docs/rbac/rollout.yaml")),
         ("docs/rbac/rollout-change.yaml", include_str!("../../docs/rbac/rollout-change.yaml")),
         ("docs/rbac/cycle.yaml", include_str!("../../docs/rbac/cycle.yaml")),
@@ -194,7 +199,7 @@ fn table_equals_the_cluster_roles() {
             }
         }
         let mut needed = BTreeSet::new();
-        for rule in command.rules {
+        for rule in command.all_rules() {
             for resource in rule.resources {
                 let own = |verb: &&str| (rule.group.to_owned(), (*resource).to_owned(), (*verb).to_owned());
                 needed.extend(rule.verbs.iter().map(own));

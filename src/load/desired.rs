@@ -10,13 +10,17 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 
 use super::Source;
 use crate::change::manifest;
+use crate::cluster::access::Access;
 use crate::cluster::apply::{ApplyMethod, ApplyOptions, dry_run_daemon_sets};
-use crate::cluster::file::SavedObjects;
 use crate::cluster::manifests::{self, Manifest};
+use crate::cluster::query::Scope;
 use crate::error::Error;
 
 /// The namespace of a manifest without one, in a saved cluster.
 const DEFAULT_NAMESPACE: &str = "default";
+
+/// The assumption if no API server was asked.
+const OWN_RULES: &str = "defaults come from kubectl-ds, webhooks were not asked";
 
 /// The kinds that matter besides DaemonSets, with their API groups.
 const OTHER_KINDS: [(&str, &str); 9] = [
@@ -80,17 +84,25 @@ pub(crate) async fn desired(
         Source::Live(access) => {
             let namespaces = desired.others.iter().filter(|other| other.kind() == "Namespace");
             let namespaces: BTreeSet<String> = namespaces.map(|namespace| namespace.name().to_owned()).collect();
-            let applied = dry_run_daemon_sets(access, options, &daemon_sets, &namespaces).await?;
-            desired.daemon_sets = applied.daemon_sets;
-            desired.method = applied.method;
-            desired.assumptions = applied.assumptions;
+            match dry_run_daemon_sets(access, options, &daemon_sets, &namespaces).await {
+                Ok(applied) => {
+                    desired.daemon_sets = applied.daemon_sets;
+                    desired.method = applied.method;
+                    desired.assumptions = applied.assumptions;
+                }
+                Err(error @ Error::Forbidden { .. }) => {
+                    let live = same_names(access, &daemon_sets).await?;
+                    desired.daemon_sets = all_stored(&live, &daemon_sets)?;
+                    desired.assumptions.push(format!("{error}; {OWN_RULES}"));
+                }
+                Err(error) => return Err(error),
+            }
         }
         Source::Saved(saved) => {
-            for daemon_set in &daemon_sets {
-                desired.daemon_sets.push(stored(saved, daemon_set)?);
-            }
+            let existing = saved.daemon_sets.known().map_or(&[][..], Vec::as_slice);
+            desired.daemon_sets = all_stored(existing, &daemon_sets)?;
             if !daemon_sets.is_empty() {
-                desired.assumptions.push("defaults come from kubectl-ds, webhooks were not asked".into());
+                desired.assumptions.push(OWN_RULES.into());
             }
         }
     }
@@ -127,9 +139,24 @@ fn reject_duplicates(daemon_sets: &[Manifest]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The DaemonSet as the API server of a saved cluster would store it.
-fn stored(saved: &SavedObjects, daemon_set: &Manifest) -> Result<DaemonSet, Error> {
-    let live = saved.daemon_sets.known().into_iter().flatten().find(|live| {
+/// The DaemonSets of the cluster with the names of the manifests.
+async fn same_names(access: &Access, daemon_sets: &[Manifest]) -> Result<Vec<DaemonSet>, Error> {
+    let mut found = Vec::new();
+    for daemon_set in daemon_sets {
+        let scope = Scope::Namespace(daemon_set.namespace().unwrap_or_default().to_owned());
+        let name = format!("metadata.name={}", daemon_set.name());
+        found.extend(access.list::<DaemonSet>(&scope, None, Some(&name)).await?.items);
+    }
+    Ok(found)
+}
+
+fn all_stored(existing: &[DaemonSet], daemon_sets: &[Manifest]) -> Result<Vec<DaemonSet>, Error> {
+    daemon_sets.iter().map(|daemon_set| stored(existing, daemon_set)).collect()
+}
+
+/// The DaemonSet as the API server would store it, by our own rules.
+fn stored(existing: &[DaemonSet], daemon_set: &Manifest) -> Result<DaemonSet, Error> {
+    let live = existing.iter().find(|live| {
         live.metadata.name.as_deref() == Some(daemon_set.name())
             && live.metadata.namespace.as_deref() == daemon_set.namespace()
     });
@@ -146,6 +173,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::cluster::file::SavedObjects;
     use crate::snapshot::Known;
 
     fn manifest(api_version: &str, kind: &str, name: &str) -> Manifest {

@@ -21,7 +21,7 @@ use crate::placement::{self, Placement};
 use crate::plan::{self, ClusterChange, DryRun, World};
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
-use crate::snapshot::{Known, Node, PodSummary, Snapshot, UnsavedPods};
+use crate::snapshot::{Interner, Known, Node, PodSummary, Snapshot, UnsavedPods};
 
 /// With more nodes than this, the pods of all nodes are read in one list.
 const MOST_NODES_READ_ONE_BY_ONE: usize = 20;
@@ -184,9 +184,17 @@ async fn pods(access: &Access, scope: &Scope, extent: &PodExtent, daemon_sets: &
             Ok((readable(summaries, &mut None)?, complete?))
         }
         PodExtent::Nodes(_) | PodExtent::AllNodes => {
-            let complete = readable(access.bulk::<Pod>(&Scope::AllNamespaces, None, Some).await, &mut None)?;
+            let (mut owned, mut keep_owned, mut interner) =
+                (Vec::new(), owned_pod_filter(daemon_sets), Interner::default());
+            let keep = |pod: Pod| {
+                if pod.metadata.controller().is_none_or(|owner| owner.kind == "DaemonSet") {
+                    owned.extend(keep_owned(pod.summary()));
+                }
+                Some(pod.compact(&mut interner))
+            };
+            let complete = readable(access.bulk::<Pod>(&Scope::AllNamespaces, None, keep).await, &mut None)?;
             let summaries = match &complete {
-                Known::Known(pods) => Known::Known(of_daemon_sets(pods, daemon_sets)),
+                Known::Known(_) => Known::Known(owned),
                 // Perhaps those of one namespace may be read.
                 Known::Unknown(_) => {
                     readable(access.bulk::<PodSummary>(scope, None, owned_pod_filter(daemon_sets)).await, &mut None)?
@@ -195,12 +203,6 @@ async fn pods(access: &Access, scope: &Scope, extent: &PodExtent, daemon_sets: &
             Ok((summaries, complete))
         }
     }
-}
-
-fn of_daemon_sets(pods: &[Pod], daemon_sets: &[DaemonSet]) -> Vec<PodSummary> {
-    let mut keep = owned_pod_filter(daemon_sets);
-    let is_candidate = |pod: &&Pod| pod.metadata.controller().is_none_or(|owner| owner.kind == "DaemonSet");
-    pods.iter().filter(is_candidate).filter_map(|pod| keep(pod.summary())).collect()
 }
 
 /// The pods that are bound to these nodes, and all that are not scheduled.

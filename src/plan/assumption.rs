@@ -28,6 +28,12 @@ pub(crate) enum Assumption {
     /// A rollout stops before all pods are replaced: the controller's order of nodes, which is not specified, decides
     /// which.
     OrderOfRollout { daemon_set: String, nodes: Vec<String> },
+    /// Pods with finalizers are deleted, and leave when something removes these.
+    Finalizers {
+        node: String,
+        /// As `NAMESPACE/NAME`.
+        pods: Vec<String>,
+    },
     /// Something could not be read.
     NotRead {
         /// One sentence.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::around::around;
 use super::assumption::Assumption;
-use super::draft::{Cause, Creation, Draft};
+use super::draft::{Cause, Creation, Draft, NodeDraft};
 use super::forecast;
 use super::new_pod::{PodsByNode, for_node};
 use super::place::{Candidate, Order, Place, agreed};
@@ -95,14 +95,21 @@ fn schedule(
             let daemon_sets = contested.iter().map(|draft| drafts[*draft].full_name()).collect();
             order.insert(Assumption::OrderOfPods { node: name.clone(), daemon_sets });
         }
+        let held: Vec<&Pod> = bound.iter().copied().filter(|pod| is_held(pod, &removed)).collect();
+        if !held.is_empty() {
+            let occupants = place.occupants.iter().copied().chain(held.iter().copied()).collect();
+            let with_held = Place { occupants, ..place.clone() };
+            let (agreed, contested) = agreed(verdicts, &with_held.try_all(drafts, &candidates, Order::Listed), None);
+            verdicts = agreed;
+            let has_own =
+                members.iter().any(|(draft, row)| waits_for_finalizer(&drafts[*draft], &drafts[*draft].nodes[*row]));
+            if has_own || !contested.is_empty() {
+                let name_of = |pod: &&Pod| format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
+                order.insert(Assumption::Finalizers { node: name.clone(), pods: held.iter().map(name_of).collect() });
+            }
+        }
         if let Some(moved) = &around.with_new_pods {
-            let place = Place {
-                objects: moved,
-                occupants: place.occupants.clone(),
-                nominated: place.nominated.clone(),
-                staying: place.staying.clone(),
-                ..place
-            };
+            let place = Place { objects: moved, ..place };
             let (agreed, contested) = agreed(verdicts, &place.try_all(drafts, &candidates, Order::Listed), None);
             verdicts = agreed;
             for draft in contested {
@@ -112,6 +119,7 @@ fn schedule(
         for verdict in verdicts {
             let Some(draft) = verdict.draft else { continue };
             let Some((_, row)) = members.iter().find(|(member, _)| *member == draft) else { continue };
+            let waits = waits_for_finalizer(&drafts[draft], &drafts[draft].nodes[*row]);
             let target = &mut drafts[draft].nodes[*row];
             if verdict.was_preempted && !target.is_eligible() {
                 // No pod is created again where a pod may only stay.
@@ -121,10 +129,10 @@ fn schedule(
             if verdict.was_preempted {
                 (target.action, target.cause) = (NodeAction::Replace, Cause::Preemption);
             }
-            target.schedulable = verdict.schedulable;
+            target.schedulable = verdict.schedulable.filter(|_| !waits);
             target.obstacles.extend(verdict.obstacles);
             target.preemption = verdict.preemption;
-            target.is_assumed |= verdict.schedulable.is_none();
+            target.is_assumed |= target.schedulable.is_none();
         }
     }
     order.extend(
@@ -189,6 +197,17 @@ fn removed_pods<'a>(drafts: &[Draft<'a>]) -> HashSet<&'a str> {
         }
     }
     removed
+}
+
+/// Whether the pod is deleted, and perhaps stays because of its finalizers.
+fn is_held(pod: &Pod, removed: &HashSet<&str>) -> bool {
+    !pod.metadata.finalizers.is_empty() && removed.contains(pod.metadata.uid.as_str())
+}
+
+/// Whether the new pod is created only when something has removed the finalizers of the old one.
+fn waits_for_finalizer(draft: &Draft<'_>, node: &NodeDraft<'_>) -> bool {
+    let is_surge = matches!(draft.strategy, Strategy::Surge { .. });
+    node.action == NodeAction::Replace && !is_surge && node.live_pods().any(|pod| !pod.metadata.finalizers.is_empty())
 }
 
 /// The places of each node in the drafts: index of the DaemonSet, index of the node there.

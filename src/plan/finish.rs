@@ -4,7 +4,7 @@ use super::assumption::Assumption;
 use super::draft::{Draft, NodeDraft};
 use super::findings::findings;
 use super::result::{DaemonSetPlan, NodePlan};
-use super::world::World;
+use super::world::{DryRun, World, key};
 use super::{alert, counts, forecast};
 use crate::explain::Reason;
 use crate::explain::diagnosis::CheckReason;
@@ -14,6 +14,10 @@ pub(super) fn assumptions(draft: &Draft<'_>, world: &World) -> Vec<Assumption> {
     let mut all = Vec::new();
     if draft.with_new_pod().next().is_some() {
         all.extend([Assumption::NewPodsBecomeReady, Assumption::NoOtherPods]);
+        if let Some(DryRun::NotAsked(why)) = world.created.get(&key(draft.coverage.daemon_set)) {
+            let message = format!("what webhooks and policies make of the pods of {}: {why}", draft.full_name());
+            all.push(Assumption::NotRead { message });
+        }
     }
     if !draft.undecided.is_empty() {
         let nodes = draft.undecided.clone();

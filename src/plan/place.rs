@@ -39,6 +39,7 @@ pub(super) struct Verdict {
 }
 
 /// Everything about one node.
+#[derive(Clone)]
 pub(super) struct Place<'a, 'w> {
     pub(super) node: &'a Node,
     pub(super) occupants: Vec<&'a Pod>,

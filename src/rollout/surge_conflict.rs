@@ -71,7 +71,7 @@ fn conflict(new: &Pod, old: &Pod) -> Option<Reason> {
 fn as_created(namespace: &str, template: &PodTemplateSpec) -> Pod {
     let mut pod = Pod::from_template(namespace, template);
     if pod.spec.host_network {
-        let containers = pod.spec.containers.iter_mut().chain(&mut pod.spec.init_containers);
+        let containers = pod.spec.containers.iter_mut().chain(pod.spec.init_containers.iter_mut());
         for port in containers.flat_map(|container| &mut container.ports).filter(|port| port.host_port == 0) {
             port.host_port = port.container_port;
         }

@@ -193,7 +193,7 @@ fn in_steps(resource: &str, amount: Quantity) -> Quantity {
 
 fn with_request(pod: &Pod, container: &str, resource: &str, request: Quantity) -> Pod {
     let mut pod = pod.clone();
-    let all = pod.spec.containers.iter_mut().chain(&mut pod.spec.init_containers);
+    let all = pod.spec.containers.iter_mut().chain(pod.spec.init_containers.iter_mut());
     for one in all.filter(|one| one.name == container) {
         if let Some(resources) = &mut one.resources {
             resources.requests.insert(resource.to_owned(), request.into());

@@ -57,7 +57,7 @@ pub(crate) struct OwnerReference {
 }
 
 /// `metav1.Time`: seconds and nanoseconds in protobuf, RFC 3339 in JSON.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, prost::Message)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Message)]
 pub(crate) struct Time {
     #[prost(int64, tag = "1")]
     pub(crate) seconds: i64,

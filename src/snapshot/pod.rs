@@ -3,6 +3,7 @@
 //! A [`Pod`] is decoded from the same bytes with fewer fields, for lists of hundreds of thousands of pods. The tags are
 //! those of `k8s.io/api/core/v1/generated.proto`.
 
+mod compact;
 pub(crate) mod label_selector;
 pub(crate) mod volume;
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use super::object::{Labels, ObjectMeta, Time};
 use super::pod_summary::{Condition, ContainerState, NodeAffinity, NodeSelector, NodeSelectorRequirement, PodSummary};
 use super::resource_list::ResourceList;
+use super::shared::Shared;
 use volume::Volume;
 
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
@@ -31,9 +33,9 @@ pub(crate) struct Pod {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct PodSpec {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) volumes: Vec<Volume>,
+    pub(crate) volumes: Shared<Vec<Volume>>,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) containers: Vec<Container>,
+    pub(crate) containers: Shared<Vec<Container>>,
     #[prost(btree_map = "string, string", tag = "7")]
     pub(crate) node_selector: Labels,
     #[prost(string, tag = "8")]
@@ -47,9 +49,9 @@ pub(crate) struct PodSpec {
     #[prost(string, tag = "19")]
     pub(crate) scheduler_name: String,
     #[prost(message, repeated, tag = "20")]
-    pub(crate) init_containers: Vec<Container>,
+    pub(crate) init_containers: Shared<Vec<Container>>,
     #[prost(message, repeated, tag = "22")]
-    pub(crate) tolerations: Vec<Toleration>,
+    pub(crate) tolerations: Shared<Vec<Toleration>>,
     #[prost(string, tag = "24")]
     pub(crate) priority_class_name: String,
     #[prost(int32, optional, tag = "25")]
@@ -74,7 +76,7 @@ pub(crate) struct PodSpec {
 }
 
 /// `v1.Container`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Container {
     #[prost(string, tag = "1")]
@@ -97,7 +99,7 @@ impl Container {
 }
 
 /// `v1.ContainerRestartRule`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct RestartRule {
     #[prost(string, tag = "1")]
@@ -105,7 +107,7 @@ pub(crate) struct RestartRule {
 }
 
 /// `v1.ContainerPort`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ContainerPort {
     #[prost(int32, tag = "2")]
@@ -120,7 +122,7 @@ pub(crate) struct ContainerPort {
 }
 
 /// `v1.ResourceRequirements`.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct Resources {
     #[prost(btree_map = "string, message", tag = "1")]
@@ -132,7 +134,7 @@ pub(crate) struct Resources {
 }
 
 /// `v1.ResourceClaim`, the reference of a container to a claim of its pod; trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct ContainerClaim {
     #[prost(string, tag = "1")]
@@ -211,7 +213,7 @@ pub(crate) struct TopologySpreadConstraint {
 }
 
 /// `v1.Toleration`.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Toleration {
     #[prost(string, tag = "1")]
@@ -261,9 +263,9 @@ pub(crate) struct PodStatus {
     #[prost(message, optional, tag = "7")]
     pub(crate) start_time: Option<Time>,
     #[prost(message, repeated, tag = "8")]
-    pub(crate) container_statuses: Vec<ContainerAllocation>,
+    pub(crate) container_statuses: Shared<Vec<ContainerAllocation>>,
     #[prost(message, repeated, tag = "10")]
-    pub(crate) init_container_statuses: Vec<ContainerAllocation>,
+    pub(crate) init_container_statuses: Shared<Vec<ContainerAllocation>>,
     #[prost(string, tag = "11")]
     pub(crate) nominated_node_name: String,
     #[prost(message, repeated, tag = "15")]
@@ -277,7 +279,7 @@ pub(crate) struct PodStatus {
 }
 
 /// `v1.ContainerStatus`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ContainerAllocation {
     #[prost(string, tag = "1")]

@@ -163,7 +163,7 @@ pub(crate) struct ContainerStatus {
 }
 
 /// `v1.ContainerState`: at most one of the three is set.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct ContainerState {
     #[prost(message, optional, boxed, tag = "1")]
@@ -175,7 +175,7 @@ pub(crate) struct ContainerState {
 }
 
 /// `v1.ContainerStateWaiting`.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[prost(prost_path = "crate::snapshot::shared::prost")]
 #[serde(default)]
 pub(crate) struct Waiting {
@@ -186,7 +186,7 @@ pub(crate) struct Waiting {
 }
 
 /// `v1.ContainerStateRunning`.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Running {
     #[prost(message, optional, tag = "1")]
@@ -194,7 +194,7 @@ pub(crate) struct Running {
 }
 
 /// `v1.ContainerStateTerminated`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[prost(prost_path = "crate::snapshot::shared::prost")]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Terminated {

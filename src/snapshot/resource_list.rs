@@ -12,7 +12,7 @@ use super::quantity::Quantity;
 pub(crate) type ResourceList = BTreeMap<String, Amount>;
 
 /// A quantity with its original text.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct Amount {
     #[prost(string, tag = "1")]
     pub(crate) text: String,

@@ -20,6 +20,8 @@ mod node_states;
 mod packaging;
 mod permissions;
 mod plan_agreement;
+mod plan_rights;
+mod plan_traps;
 mod remedies;
 mod remedy_proofs;
 mod reported_problems;
@@ -60,6 +62,8 @@ const MODULES: &[&[LiveTest]] = &[
     packaging::TESTS,
     permissions::TESTS,
     plan_agreement::TESTS,
+    plan_rights::TESTS,
+    plan_traps::TESTS,
     remedies::TESTS,
     remedy_proofs::TESTS,
     reported_problems::TESTS,

@@ -8,6 +8,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use super::missing_permission;
 use super::options::ApplyOptions;
 use crate::activity::{Activity, begin};
 use crate::cluster::access::{Access, AccessOptions};
@@ -34,7 +35,7 @@ pub(crate) fn find() -> Option<PathBuf> {
 /// none, or it would show the token in the list of processes.
 ///
 /// # Errors
-/// kubectl fails: its own message.
+/// [`Error::Forbidden`] if the user may not apply one of them. kubectl fails otherwise: its own message.
 pub(super) async fn apply(
     access: &Access,
     options: &ApplyOptions,
@@ -51,7 +52,13 @@ pub(super) async fn apply(
     let rejected = |message: String| Error::RejectedManifest { what: subject(manifests), message };
     match process.exchange(list.as_bytes(), LONGEST).await {
         Ok(output) if output.status.success() => answers(&output, manifests).map(Some).map_err(rejected),
-        Ok(output) => Err(rejected(message(&output))),
+        Ok(output) => {
+            let message = message(&output);
+            Err(match missing_permission(&message, "daemonsets") {
+                Some(verb) => Error::Forbidden { verb, resource: "daemonsets".into(), scope: String::new(), message },
+                None => rejected(message),
+            })
+        }
         Err(Failure::TooLong) => Err(rejected("the output of kubectl is longer than 64 MiB".into())),
         Err(Failure::Ended(reason)) => Err(rejected(format!("cannot run kubectl: {reason}"))),
     }

@@ -196,7 +196,7 @@ fn some_rejected_creations_depend_on_their_order() {
 #[test]
 fn missing_service_account_rejects_every_pod() {
     let fixture = Fixture::new(3, rolling(json!(1)));
-    let plan = fixture.new_template(json!({ "serviceAccountName": "nobody", "serviceAccount": "nobody" }));
+    let plan = fixture.new_template(json!({ "serviceAccountName": "missing", "serviceAccount": "missing" }));
     let one = of_agent(&plan);
     assert!(one.rollout.blocked && plan.has_problem(), "{:?}", one.findings);
     assert!(codes(one).contains(&"PodsRejected".to_owned()));

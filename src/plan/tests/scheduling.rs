@@ -110,3 +110,36 @@ fn evicted_pod_that_could_only_stay_is_not_created_again() {
     assert_eq!(actions(of_agent(&plan)), "n1 Delete");
     assert!(plan.has_loss());
 }
+
+#[test]
+fn deleted_pod_with_a_finalizer_may_keep_its_place() {
+    let kept = json!({ "metadata": { "finalizers": ["example.com/kept"] } });
+    let daemon_set = agent(rolling(json!(1)), template("old", request("1500m", 0)));
+    let fixture = Fixture::with_daemon_set(1, daemon_set).pods_everywhere();
+    let plan_of = |fixture: &Fixture| {
+        let mut elsewhere = fixture.daemon_sets[0].clone();
+        let spec = elsewhere.spec.template.spec.as_mut().unwrap();
+        spec.node_selector = Some([("no".to_owned(), "such".to_owned())].into());
+        let daemon_sets = vec![elsewhere, other("new", request("1", 0))];
+        plan(fixture.world(), &ClusterChange { daemon_sets, ..ClusterChange::default() })
+    };
+    let new = |plan: &crate::plan::Plan| actions(plan.daemon_sets.iter().find(|one| one.name == "new").unwrap());
+    assert_eq!(new(&plan_of(&fixture)), "n1 Create");
+    let fixture = fixture.change_pod("n1", kept);
+    let plan = plan_of(&fixture);
+    assert_eq!((actions(of_agent(&plan)).as_str(), new(&plan).as_str()), ("n1 Delete", "n1 Create?"));
+    let expected = Assumption::Finalizers { node: "n1".into(), pods: vec!["ns/agent-n1".into()] };
+    assert!(plan.assumptions.contains(&expected), "{:?}", plan.assumptions);
+}
+
+#[test]
+fn new_pod_waits_until_the_finalizer_of_the_old_one_is_removed() {
+    let kept = json!({ "metadata": { "finalizers": ["example.com/kept"] } });
+    let fixture = Fixture::new(1, rolling(json!(1)));
+    assert_eq!(actions(of_agent(&fixture.new_template(json!({})))), "n1 Replace");
+    let fixture = fixture.change_pod("n1", kept);
+    let plan = fixture.new_template(json!({}));
+    assert_eq!(actions(of_agent(&plan)), "n1 Replace?");
+    let expected = Assumption::Finalizers { node: "n1".into(), pods: vec!["ns/agent-n1".into()] };
+    assert!(plan.assumptions.contains(&expected), "{:?}", plan.assumptions);
+}

@@ -172,6 +172,9 @@ pub(super) fn assumption(assumption: &Assumption, length: ListLength) -> Option<
             "{daemon_set}: which pods are replaced before the rollout is blocked is not known: {}",
             nodes(names, length)
         ),
+        Assumption::Finalizers { node, pods } => {
+            format!("node {node}: whether deleted pods with finalizers leave is not known: {}", list(pods, length))
+        }
         Assumption::NotRead { message } => format!("{message}: that part is unknown"),
     };
     Some(sanitize(&text))

@@ -6,7 +6,7 @@ use serde::de::Deserializer;
 use crate::snapshot::resource_list::ResourceList;
 
 /// `v1.Volume`, trimmed.
-#[derive(Clone, PartialEq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct Volume {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
@@ -30,7 +30,7 @@ impl<'de> Deserialize<'de> for Volume {
 }
 
 /// `v1.VolumeSource`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct VolumeSource {
     #[prost(message, optional, tag = "3")]
@@ -50,7 +50,7 @@ pub(crate) struct VolumeSource {
 }
 
 /// `v1.GCEPersistentDiskVolumeSource`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct GcePersistentDisk {
     #[prost(string, tag = "1")]
@@ -60,7 +60,7 @@ pub(crate) struct GcePersistentDisk {
 }
 
 /// `v1.AWSElasticBlockStoreVolumeSource`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct AwsElasticBlockStore {
     #[prost(string, tag = "1")]
@@ -69,7 +69,7 @@ pub(crate) struct AwsElasticBlockStore {
 }
 
 /// `v1.ISCSIVolumeSource`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Iscsi {
     #[prost(string, tag = "2")]
@@ -79,7 +79,7 @@ pub(crate) struct Iscsi {
 }
 
 /// `v1.PersistentVolumeClaimVolumeSource`.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ClaimSource {
     #[prost(string, tag = "1")]
@@ -89,7 +89,7 @@ pub(crate) struct ClaimSource {
 }
 
 /// `v1.RBDVolumeSource`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Rbd {
     #[prost(string, repeated, tag = "1")]
@@ -103,7 +103,7 @@ pub(crate) struct Rbd {
 }
 
 /// `v1.CSIVolumeSource`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct CsiSource {
     #[prost(string, tag = "1")]
@@ -111,7 +111,7 @@ pub(crate) struct CsiSource {
 }
 
 /// `v1.EphemeralVolumeSource`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Ephemeral {
     #[prost(message, optional, tag = "1")]
@@ -119,7 +119,7 @@ pub(crate) struct Ephemeral {
 }
 
 /// `v1.PersistentVolumeClaimTemplate`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct ClaimTemplate {
     #[prost(message, optional, tag = "2")]
@@ -127,7 +127,7 @@ pub(crate) struct ClaimTemplate {
 }
 
 /// `v1.PersistentVolumeClaimSpec`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ClaimTemplateSpec {
     #[prost(string, repeated, tag = "1")]
@@ -139,7 +139,7 @@ pub(crate) struct ClaimTemplateSpec {
 }
 
 /// `v1.VolumeResourceRequirements`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct VolumeResources {
     #[prost(btree_map = "string, message", tag = "2")]

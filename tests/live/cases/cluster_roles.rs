@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::Api;
@@ -246,12 +247,14 @@ async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
     let items = [changed, agent("new", &json!({})), elsewhere, namespace("elsewhere")];
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
     fs::write(plane.dir().join("change.json"), list.to_string())?;
+    wait_until_observed(plane, 1).await?;
     plane
         .merge(&json!({
             "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"namespace": "default", "name": "plain"},
             "spec": {"template": {"metadata": {"labels": {"release": "two"}}}},
         }))
         .await?;
+    wait_until_observed(plane, 2).await?;
     let events: Api<Event> = Api::default_namespaced(plane.client());
     wait_until("a pod is rejected", async || {
         let events = events.list(&Default::default()).await.map_err(|error| error.to_string())?.items;
@@ -263,6 +266,17 @@ async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
         let coverage = plane.ds(&["coverage", "crashing"]);
         let text = String::from_utf8_lossy(&coverage.stdout).into_owned();
         if text.contains("CrashLoopBackOff") { Ok(()) } else { Err(text) }
+    })
+    .await
+}
+
+/// Waits until the controller has made the revision of this generation of the DaemonSet `plain`.
+async fn wait_until_observed(plane: &ControlPlane, generation: i64) -> Result<(), Failed> {
+    let sets: Api<DaemonSet> = Api::default_namespaced(plane.client());
+    wait_until(&format!("generation {generation} is observed"), async || {
+        let status = sets.get("plain").await.map_err(|error| error.to_string())?.status;
+        let observed = status.and_then(|status| status.observed_generation);
+        if observed == Some(generation) { Ok(()) } else { Err(format!("{observed:?}")) }
     })
     .await
 }

@@ -18,27 +18,29 @@ pub(crate) const TESTS: &[LiveTest] =
     live_tests![permissions_agree_with_commands, healthy_and_unreachable_clusters_are_reported];
 
 /// The commands of the checks. Each ends with 2 if and only if its check fails.
-const COMMANDS: [(&str, &[&str]); 5] = [
+const COMMANDS: [(&str, &[&str]); 6] = [
     ("coverage", &["coverage"]),
     ("why-not", &["why-not", "one", "agent"]),
+    ("plan", &["plan", "apply", "-f", "change.json"]),
     ("rollout", &["rollout", "status", "agent", "--watch=false"]),
     ("rollout pause, resume, undo", &["rollout", "pause", "agent", "--dry-run=server"]),
     ("cycle", &["cycle", "agent", "--all", "--yes", "--min-ready", "2s"]),
 ];
 
 /// A user, and the statuses of the commands.
-const USERS: [(&str, [&str; 5]); 9] = [
-    ("nobody", ["Fail", "Fail", "Fail", "Fail", "Fail"]),
-    ("kubectl-ds-coverage", ["Pass", "Fail", "Warning", "Fail", "Fail"]),
-    ("kubectl-ds-why-not", ["Warning", "Pass", "Warning", "Fail", "Fail"]),
-    ("kubectl-ds-rollout", ["Pass", "Fail", "Pass", "Fail", "Fail"]),
-    ("kubectl-ds-rollout-change", ["Warning", "Fail", "Warning", "Pass", "Fail"]),
+const USERS: [(&str, [&str; 6]); 10] = [
+    ("nobody", ["Fail", "Fail", "Fail", "Fail", "Fail", "Fail"]),
+    ("kubectl-ds-coverage", ["Pass", "Fail", "Warning", "Warning", "Fail", "Fail"]),
+    ("kubectl-ds-why-not", ["Warning", "Pass", "Warning", "Warning", "Fail", "Fail"]),
+    ("kubectl-ds-rollout", ["Pass", "Fail", "Warning", "Pass", "Fail", "Fail"]),
+    ("kubectl-ds-rollout-change", ["Warning", "Fail", "Warning", "Warning", "Pass", "Fail"]),
+    ("kubectl-ds-plan", ["Warning", "Fail", "Pass", "Warning", "Warning", "Fail"]),
     // Without listing Leases.
-    ("kubectl-ds-cycle", ["Pass", "Warning", "Warning", "Fail", "Pass"]),
+    ("kubectl-ds-cycle", ["Pass", "Warning", "Warning", "Warning", "Fail", "Pass"]),
     // Without nodes, because a RoleBinding grants nothing in the whole cluster.
-    ("in-namespace", ["Warning", "Fail", "Warning", "Fail", "Fail"]),
-    ("only-evicts", ["Pass", "Fail", "Warning", "Fail", "Warning"]),
-    ("no-watch", ["Warning", "Fail", "Warning", "Fail", "Fail"]),
+    ("in-namespace", ["Warning", "Fail", "Warning", "Warning", "Fail", "Fail"]),
+    ("only-evicts", ["Pass", "Fail", "Warning", "Warning", "Fail", "Warning"]),
+    ("no-watch", ["Warning", "Fail", "Warning", "Warning", "Fail", "Fail"]),
 ];
 
 /// For each user, a check fails if and only if its command fails for lack of permissions.
@@ -92,7 +94,7 @@ fn healthy_and_unreachable_clusters_are_reported(ctx: &Ctx) -> Result<(), Failed
             true => check["status"] == "Note",
             false => check["status"] == "Pass",
         };
-        let is_healthy = checks(&report).count() == 13 && checks(&report).all(is_as_expected);
+        let is_healthy = checks(&report).count() == 14 && checks(&report).all(is_as_expected);
         ensure(admin.status.code() == Some(0) && is_healthy, || format!("{statuses:?} {}", describe(&admin)))?;
         let minor = format!("v1.{}.", plane.minor().await?);
         let version = report["serverVersion"].as_str().unwrap_or_default();
@@ -154,6 +156,8 @@ async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
         rule["verbs"] = json!(["list"]);
     }
     no_watch[2] = rule("", &["pods"], &["delete"]);
+    let agent = daemon_set("default", "agent", &json!({"terminationGracePeriodSeconds": 1}));
+    std::fs::write(plane.dir().join("change.json"), agent.to_string())?;
     plane
         .create_all(&[
             in_namespace,
@@ -162,7 +166,7 @@ async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
             cluster_role("only-evicts", &only_evicts),
             cluster_role_binding("only-evicts", "only-evicts"),
             node("one"),
-            daemon_set("default", "agent", &json!({"terminationGracePeriodSeconds": 1})),
+            agent,
         ])
         .await?;
     let pods: Api<Pod> = Api::default_namespaced(plane.client());

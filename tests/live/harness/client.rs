@@ -146,12 +146,13 @@ impl ControlPlane {
 
     /// Runs the program with another kubeconfig, and nothing else in its environment.
     pub(crate) fn ds_with(&self, kubeconfig: &Path, arguments: &[&str]) -> Output {
-        self.ds_command(kubeconfig, arguments).output().expect("the program was built with this test")
+        self.ds_command(kubeconfig, arguments).output().expect("the program exists")
     }
 
-    /// The program as a command.
+    /// The program as a command: `DS_PROGRAM`, or the one that was built with this test.
     pub(crate) fn ds_command(&self, kubeconfig: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+        let program = std::env::var_os("DS_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_kubectl-ds").into());
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()

@@ -148,7 +148,10 @@ impl Comparison {
                 for one in found {
                     let pods = format!("before {:?}, after {:?}", before.live(node, set), after.live(node, set));
                     let planned = by_node.get(node.as_str()).map(|planned| planned["after"].to_string());
-                    self.differences.push(format!("  [{change}] {node} {set}: {one}\n      {planned:?}\n      {pods}"));
+                    let beside = beside(&planned, node);
+                    self.differences.push(format!(
+                        "  [{change}] {node} {set}: {one}\n      {planned:?}\n      {pods}\n      there: {beside}"
+                    ));
                 }
             }
             if let Some(plan) = plan {
@@ -250,6 +253,19 @@ fn is_rejected(result: &Value) -> bool {
         ["QuotaExceeded", "QuotaRequestMissing", "LimitRange", "ServiceAccountMissing", "LimitBelowRequest"];
     let reasons = result["reasons"].as_array().into_iter().flatten();
     result["schedulable"] == false && reasons.into_iter().any(|reason| CODES.contains(&text(reason, "code").as_str()))
+}
+
+/// What the plan has for the node, in short: the DaemonSets with an action.
+fn beside(planned: &BTreeMap<String, &Value>, node: &str) -> String {
+    let mut all = Vec::new();
+    for (set, plan) in planned {
+        let of_node = plan["nodes"].as_array().into_iter().flatten().find(|one| one["node"] == node);
+        if let Some(after) = of_node.map(|one| &one["after"]).filter(|after| after["action"] != "None") {
+            let verdict = &after["preemption"]["verdict"];
+            all.push(format!("{set} {} {} {verdict}", after["action"], after["schedulable"]));
+        }
+    }
+    all.join("; ")
 }
 
 /// A pair that is not in the plan.
