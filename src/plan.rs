@@ -73,8 +73,11 @@ pub(crate) fn plan(mut world: World, change: &ClusterChange) -> Plan {
     let is_concerned =
         |draft: &Draft<'_>| draft.effect() != ObjectEffect::Unchanged || draft.from.is_some() || draft.has_effect();
     let concerned: Vec<&Draft<'_>> = drafts.iter().filter(|draft| is_concerned(draft)).collect();
-    assumptions.extend(concerned.iter().flat_map(|draft| finish::assumptions(draft, world)));
-    assumptions.dedup();
+    for assumption in concerned.iter().flat_map(|draft| finish::assumptions(draft, world)) {
+        if !assumptions.contains(&assumption) {
+            assumptions.push(assumption);
+        }
+    }
     Plan { daemon_sets: concerned.into_iter().map(|draft| finish::finish(draft, world)).collect(), assumptions }
 }
 

@@ -22,7 +22,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 /// The assumption if no API server was asked.
 const OWN_RULES: &str = "defaults come from kubectl-ds, webhooks were not asked";
 
-/// The kinds that matter besides DaemonSets, with their API groups.
+/// The other kinds that matter, with their API groups.
 const OTHER_KINDS: [(&str, &str); 9] = [
     ("Namespace", ""),
     ("PersistentVolumeClaim", ""),

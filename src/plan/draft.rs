@@ -101,6 +101,9 @@ impl<'a> Draft<'a> {
             .collect();
         let mut sites: HashMap<&str, NodePods<'a>> =
             node_pods(coverage, &world.snapshot).into_iter().map(|site| (site.name, site)).collect();
+        if keeps_template(from, coverage) {
+            sites.values_mut().for_each(|site| take_as_current(site, coverage));
+        }
         let desired = coverage.rows.iter().filter(|row| row.placement == Some(Placement::Run)).count();
         let strategy = Strategy::new(coverage.daemon_set, desired);
         let present: HashSet<&str> = coverage.rows.iter().map(|row| row.node).collect();
@@ -243,6 +246,24 @@ impl<'a> NodeDraft<'a> {
     }
 }
 
+/// Whether the change leaves the template of the DaemonSet as it is.
+fn keeps_template(from: Option<&ChangedFrom>, coverage: &Coverage<'_>) -> bool {
+    match from {
+        None => true,
+        Some(ChangedFrom::Nothing) => false,
+        Some(ChangedFrom::DaemonSet(before)) => before.spec.template == coverage.daemon_set.spec.template,
+    }
+}
+
+/// Pods of which it is not known whether they are up to date are taken as such: otherwise every plan on a cluster without
+/// its revisions would have the rollouts of all its DaemonSets.
+fn take_as_current(site: &mut NodePods<'_>, coverage: &Coverage<'_>) {
+    let (unknown, old) =
+        site.old.iter().copied().partition(|pod| revision::is_current(pod, &coverage.revision).is_none());
+    site.old = old;
+    site.new.extend::<Vec<&PodSummary>>(unknown);
+}
+
 fn is_silent(node: Option<&Node>) -> bool {
     let ready = node.and_then(|node| node.condition("Ready"));
     ready.is_some_and(|ready| ready.status == "Unknown")
@@ -276,6 +297,8 @@ fn decide(
         Placement::Run | Placement::ContinueOnly if strategy == Strategy::OnDelete || pods.old.is_empty() => {
             (NodeAction::Keep, Cause::Sync)
         }
+        // The old pod stays until the new one beside it is available.
+        Placement::Run | Placement::ContinueOnly if is_surge && !pods.new.is_empty() => (NodeAction::Keep, Cause::Sync),
         Placement::Run | Placement::ContinueOnly => {
             let old = pods.only_outdated();
             let cause = match old.is_some_and(|old| !availability.is_available(old)) {

@@ -65,6 +65,11 @@ pub(crate) enum Finding {
     Misscheduled { nodes: Vec<String> },
     /// No node is eligible.
     NoEligibleNode,
+    /// The pods are on nodes of several operating systems, and the template is for none in particular.
+    SeveralOperatingSystems {
+        /// The nodes with another operating system than Linux.
+        nodes: Vec<String>,
+    },
 }
 
 impl Finding {
@@ -73,9 +78,11 @@ impl Finding {
             Self::RolloutBlocked { .. }
             | Self::PodsRejected { .. }
             | Self::Unschedulable { .. }
-            | Self::CannotRun { .. }
             | Self::EvictedRepeatedly { .. } => Severity::Problem,
             Self::Preempts { .. }
+            // The node is the problem, not the change.
+            | Self::CannotRun { .. }
+            | Self::SeveralOperatingSystems { .. }
             | Self::ReplacedAtOnce { .. }
             | Self::SurgeIgnoresMaxUnavailable { .. }
             | Self::AllAtOnce { .. }

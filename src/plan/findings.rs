@@ -28,8 +28,21 @@ pub(super) fn findings(draft: &Draft<'_>, world: &World, rollout: &RolloutForeca
     findings.extend((!left.is_empty()).then_some(Finding::Misscheduled { nodes: left }));
     let is_of_interest = draft.effect() != ObjectEffect::Unchanged;
     findings.extend((is_of_interest && after.desired == Some(0)).then_some(Finding::NoEligibleNode));
+    findings.extend(several_operating_systems(draft));
     findings.sort_by_key(Finding::severity);
     findings
+}
+
+/// An image for one operating system does not run on the nodes of another one (`spec.os` only rejects the pod there).
+fn several_operating_systems(draft: &Draft<'_>) -> Option<Finding> {
+    const OS: &str = "kubernetes.io/os";
+    let is_linux = |node: &NodeDraft<'_>| {
+        let os = node.node.and_then(|node| node.metadata.labels.get(OS));
+        os.is_none_or(|os| os == "linux")
+    };
+    let others = nodes(draft, |node| node.action == NodeAction::Create && !is_linux(node));
+    let has_linux = draft.nodes.iter().any(|node| node.is_eligible() && is_linux(node));
+    (has_linux && !others.is_empty()).then_some(Finding::SeveralOperatingSystems { nodes: others })
 }
 
 fn nodes(draft: &Draft<'_>, is_meant: impl Fn(&NodeDraft<'_>) -> bool) -> Vec<String> {

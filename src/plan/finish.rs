@@ -3,7 +3,7 @@
 use super::assumption::Assumption;
 use super::draft::{Draft, NodeDraft};
 use super::findings::findings;
-use super::result::{DaemonSetPlan, NodePlan};
+use super::result::{DaemonSetPlan, NodePlan, ObjectEffect};
 use super::world::{DryRun, World, key};
 use super::{alert, counts, forecast};
 use crate::explain::Reason;
@@ -23,7 +23,9 @@ pub(super) fn assumptions(draft: &Draft<'_>, world: &World) -> Vec<Assumption> {
         let nodes = draft.undecided.clone();
         all.push(Assumption::OrderOfRollout { daemon_set: draft.full_name(), nodes });
     }
-    let missing = [world.snapshot.missing_pods(draft.coverage.daemon_set), world.snapshot.revisions.missing()];
+    let is_new = draft.effect() == ObjectEffect::Created;
+    let revisions = world.snapshot.revisions.missing().filter(|_| !is_new);
+    let missing = [world.snapshot.missing_pods(draft.coverage.daemon_set), revisions];
     all.extend(missing.into_iter().flatten().map(|missing| Assumption::NotRead { message: missing.to_string() }));
     all
 }

@@ -40,8 +40,7 @@ pub(crate) fn plan(out: &mut impl Write, plan: &Plan, context: &PlanContext, scr
         }
         daemon_set(out, one, screen)?;
     }
-    let assumptions: Vec<String> =
-        plan.assumptions.iter().filter_map(|one| text::assumption(one, style.names)).collect();
+    let assumptions = text::assumptions(plan, style.names);
     let usual = text::usual_assumptions(plan, context.method);
     if !assumptions.is_empty() || usual.is_some() {
         writeln!(out)?;

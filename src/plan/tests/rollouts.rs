@@ -125,6 +125,20 @@ fn surge_with_a_host_port_is_blocked() {
 }
 
 #[test]
+fn blocked_surge_keeps_the_old_pod_beside_the_new_one_that_waits() {
+    let port = json!({ "containers": [{ "name": "c", "image": "x", "ports": [
+        { "containerPort": 9100, "hostPort": 9100, "protocol": "TCP" },
+    ] }] });
+    let fixture = Fixture::with_daemon_set(2, agent(surge(json!(1)), template("new", port))).pods_everywhere();
+    let older =
+        json!({ "metadata": { "name": "older", "uid": "older", "labels": { "controller-revision-hash": "older" } } });
+    let waiting = json!({ "spec": { "nodeName": "" }, "status": { "phase": "Pending", "conditions": [] } });
+    let fixture = fixture.change_pod("n1", waiting).pod("n1", older);
+    let plan = fixture.apply(with(&fixture.daemon_sets[0], json!({ "spec": { "minReadySeconds": 1 } })));
+    assert_eq!(actions(of_agent(&plan)), "n1 Keep, n2 Keep");
+}
+
+#[test]
 fn surge_replaces_unavailable_pods_at_once_whatever_max_unavailable_says() {
     let fixture = Fixture::new(3, surge(json!(1))).change_pod("n1", not_ready()).change_pod("n2", not_ready());
     let one = fixture.new_template(json!({}));

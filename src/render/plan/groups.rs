@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use crate::placement::Placement;
-use crate::plan::{DaemonSetPlan, NodeAction, NodePlan};
+use crate::plan::{DaemonSetPlan, Finding, NodeAction, NodePlan};
 use crate::render::ViewOptions;
 use crate::render::name_list::{HANDFUL_OF_NODES, ListLength};
 use crate::render::reason::summary;
@@ -56,6 +56,8 @@ fn groups(one: &DaemonSetPlan, screen: ViewOptions) -> Vec<Group> {
     for node in &one.nodes {
         let fate = fate(node);
         let is_quiet = matches!(fate, Fate::Kept | Fate::Excluded) || !node.is_effect;
+        // Why no node is eligible is the question then.
+        let is_quiet = is_quiet && !(fate == Fate::Excluded && one.findings.contains(&Finding::NoEligibleNode));
         if is_quiet && !screen.wide && !screen.unfolded {
             continue;
         }

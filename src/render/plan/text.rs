@@ -1,5 +1,7 @@
 //! The sentences of `plan`. All of them are safe text.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::check_result::CheckResult;
@@ -119,6 +121,11 @@ pub(super) fn finding(finding: &Finding, one: &DaemonSetPlan, length: ListLength
             format!("the pod stays, misscheduled, until something deletes it, on {}", nodes(names, length))
         }
         Finding::NoEligibleNode => "no node is eligible: no pod is created".to_owned(),
+        Finding::SeveralOperatingSystems { nodes: names } => format!(
+            "also created on nodes with another operating system than Linux, where the image may not run; to exclude \
+             them, add the node selector kubernetes.io/os: linux: {}",
+            nodes(names, length)
+        ),
     };
     sanitize(&text)
 }
@@ -150,6 +157,26 @@ pub(super) fn admission(one: &DaemonSetPlan, now: Timestamp, length: ListLength)
                 .map(move |reason| format!("{}: {}", forecast.plugin.name(), detail(&reason.reason, now, length)))
         })
         .collect()
+}
+
+/// The assumptions that are particular to this plan. Nodes on which the same pods compete are in one line.
+pub(super) fn assumptions(plan: &Plan, length: ListLength) -> Vec<String> {
+    let mut competing: BTreeMap<&[String], Vec<String>> = BTreeMap::new();
+    for one in &plan.assumptions {
+        if let Assumption::OrderOfPods { node, daemon_sets } = one {
+            competing.entry(daemon_sets).or_default().push(node.clone());
+        }
+    }
+    let competing = competing.into_iter().map(|(daemon_sets, names)| {
+        let text = format!(
+            "{} compete for a place with equal priority; which one gets it is not known on {}",
+            list(daemon_sets, length),
+            nodes(&names, length)
+        );
+        sanitize(&text)
+    });
+    let others = plan.assumptions.iter().filter(|one| !matches!(one, Assumption::OrderOfPods { .. }));
+    competing.chain(others.filter_map(|one| assumption(one, length))).collect()
 }
 
 /// An assumption that is particular to this plan.

@@ -32,6 +32,8 @@ pub(crate) struct Observed {
     sets: BTreeMap<String, DaemonSet>,
     /// By node and DaemonSet.
     pub(crate) pods: BTreeMap<(String, String), Vec<ObservedPod>>,
+    /// All pods in short, for the message of a difference.
+    descriptions: Vec<String>,
 }
 
 impl Observed {
@@ -49,14 +51,34 @@ impl Observed {
             }
         }
         by_pair.values_mut().for_each(|pods| pods.sort_by(|a, b| a.uid.cmp(&b.uid)));
+        let descriptions = pods.iter().map(describe).collect();
         let name = |set: &DaemonSet| format!("{}/{}", set.namespace().unwrap_or_default(), set.name_any());
-        Self { nodes, sets: sets.into_iter().map(|set| (name(&set), set)).collect(), pods: by_pair }
+        Self { nodes, sets: sets.into_iter().map(|set| (name(&set), set)).collect(), pods: by_pair, descriptions }
     }
 
     fn live(&self, node: &str, set: &str) -> Vec<&ObservedPod> {
         let pods = self.pods.get(&(node.to_owned(), set.to_owned()));
         pods.into_iter().flatten().filter(|pod| !pod.is_terminating).collect()
     }
+}
+
+/// The fields that decide about its place.
+fn describe(pod: &Pod) -> String {
+    let spec = pod.spec.clone().unwrap_or_default();
+    let nominated = pod.status.as_ref().and_then(|status| status.nominated_node_name.clone());
+    let target = target_node(pod).unwrap_or_default();
+    format!(
+        "{}/{} on {:?} for {target:?}, nominated {nominated:?}, selector {:?}, priority {:?} {:?}, terminating {}, \
+         finalizers {:?}",
+        pod.namespace().unwrap_or_default(),
+        pod.name_any(),
+        spec.node_name,
+        spec.node_selector,
+        spec.priority,
+        spec.preemption_policy,
+        pod.metadata.deletion_timestamp.is_some(),
+        pod.finalizers(),
+    )
 }
 
 fn observed(pod: &Pod) -> ObservedPod {
@@ -147,10 +169,14 @@ impl Comparison {
                 };
                 for one in found {
                     let pods = format!("before {:?}, after {:?}", before.live(node, set), after.live(node, set));
-                    let planned = by_node.get(node.as_str()).map(|planned| planned["after"].to_string());
+                    let of_pair = by_node.get(node.as_str()).map(|planned| planned["after"].to_string());
                     let beside = beside(&planned, node);
+                    let mut around = String::new();
+                    for description in before.descriptions.iter().filter(|one| one.contains(&format!("\"{node}\""))) {
+                        around += &format!("\n        {description}");
+                    }
                     self.differences.push(format!(
-                        "  [{change}] {node} {set}: {one}\n      {planned:?}\n      {pods}\n      there: {beside}"
+                        "  [{change}] {node} {set}: {one}\n      {of_pair:?}\n      {pods}\n      there: {beside}{around}"
                     ));
                 }
             }
@@ -288,6 +314,11 @@ fn message_difference(result: &Value, message: &str) -> Option<String> {
         Ok(fit_error) => fit_error,
         Err(error) => return Some(error),
     };
+    // A nominated pod counts only if the scheduler has tried it before, and it tries pods of equal priority in any order
+    // after its restart.
+    if result["reasons"].to_string().contains("\"nominated\":true") {
+        return None;
+    }
     let reasons = result["reasons"].as_array().into_iter().flatten();
     let planned: Vec<String> = reasons.filter_map(|reason| reason["scheduler"].as_str().map(str::to_owned)).collect();
     let is_said = fit_error.reasons.iter().all(|reason| planned.contains(reason));
