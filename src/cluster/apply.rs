@@ -7,7 +7,7 @@
 //!
 //! Upstream: `kubectl/pkg/cmd/apply/apply.go` `applyOneObject`.
 
-pub(crate) mod kubectl;
+mod kubectl;
 mod options;
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Runs `kubectl apply --dry-run=server`.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -11,9 +10,9 @@ use tokio::process::Command;
 use super::missing_permission;
 use super::options::ApplyOptions;
 use crate::activity::{Activity, begin};
-use crate::cluster::access::{Access, AccessOptions};
-use crate::cluster::credentials::look_path::look_path;
+use crate::cluster::access::Access;
 use crate::cluster::kubeconfig::non_empty;
+use crate::cluster::kubectl::access_flags;
 use crate::cluster::manifests::{Manifest, daemon_set};
 use crate::error::Error;
 use crate::process::{Failure, Group, Output, Process};
@@ -22,14 +21,6 @@ use crate::process::{Failure, Group, Output, Process};
 const LONGEST: u64 = 64 << 20;
 /// The maximum length of kubectl's message, in characters.
 const LONGEST_MESSAGE: usize = 4096;
-
-/// Finds kubectl: `KUBECTL_PATH`, which kubectl sets for its plugins since 1.37, or the first one on the `PATH`.
-pub(crate) fn find() -> Option<PathBuf> {
-    let named = std::env::var_os("KUBECTL_PATH").filter(|path| !path.is_empty());
-    let path = std::env::var_os("PATH");
-    let found = named.and_then(|named| look_path(&named.to_string_lossy(), path.as_deref()).ok());
-    found.or_else(|| look_path("kubectl", path.as_deref()).ok())
-}
 
 /// The DaemonSets as kubectl would apply them, in the order of the manifests. `None` if kubectl cannot be run: there is
 /// none, or it would show the token in the list of processes.
@@ -75,7 +66,7 @@ fn subject(manifests: &[Manifest]) -> String {
 fn command(kubectl: &Path, options: &ApplyOptions) -> Command {
     let mut command = Command::new(kubectl);
     command.args(["apply", "--dry-run=server", "--output=json", "--filename=-"]);
-    command.args(flags(&options.access));
+    command.args(access_flags(&options.access));
     if options.server_side {
         command.arg("--server-side");
         if options.force_conflicts {
@@ -87,62 +78,6 @@ fn command(kubectl: &Path, options: &ApplyOptions) -> Command {
     }
     command.stdin(Stdio::piped()).stderr(Stdio::piped());
     command
-}
-
-/// The flags of kubectl for the same API server, user and namespace.
-fn flags(access: &AccessOptions) -> Vec<OsString> {
-    let AccessOptions {
-        kubeconfig,
-        context,
-        cluster,
-        user,
-        server,
-        token: _,
-        certificate_authority,
-        tls_server_name,
-        insecure_skip_tls_verify,
-        as_user,
-        as_group,
-        as_uid,
-        namespace,
-        request_timeout,
-        kuberc,
-    } = access;
-    let mut flags = Vec::new();
-    let mut add = |flag: &str, value: OsString| {
-        let mut argument = OsString::from(format!("--{flag}="));
-        argument.push(value);
-        flags.push(argument);
-    };
-    for (flag, path) in
-        [("kubeconfig", kubeconfig), ("certificate-authority", certificate_authority), ("kuberc", kuberc)]
-    {
-        if let Some(path) = path.as_ref().filter(|path| !path.as_os_str().is_empty()) {
-            add(flag, path.clone().into());
-        }
-    }
-    for (flag, value) in [
-        ("context", context),
-        ("cluster", cluster),
-        ("user", user),
-        ("server", server),
-        ("tls-server-name", tls_server_name),
-        ("as", as_user),
-        ("as-uid", as_uid),
-        ("namespace", namespace),
-    ] {
-        if let Some(value) = non_empty(value) {
-            add(flag, value.into());
-        }
-    }
-    as_group.iter().for_each(|group| add("as-group", group.into()));
-    if *insecure_skip_tls_verify {
-        add("insecure-skip-tls-verify", "true".into());
-    }
-    if let Some(limit) = request_timeout {
-        add("request-timeout", format!("{}ms", limit.as_millis()).into());
-    }
-    flags
 }
 
 /// The objects that kubectl printed: one object, or a list.

@@ -16,7 +16,7 @@ pub(crate) struct ApplyOptions {
     pub(crate) field_manager: Option<String>,
     /// `--force-conflicts`, with `--server-side`.
     pub(crate) force_conflicts: bool,
-    /// kubectl, if it may be run: see [`super::kubectl::find`].
+    /// kubectl, if it may be run: see [`crate::cluster::kubectl::find`].
     pub(crate) kubectl: Option<PathBuf>,
 }
 

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use super::args::PlanApplyArgs;
 use super::view::PlanView;
-use crate::cluster::apply::{ApplyMethod, ApplyOptions, kubectl};
+use crate::cluster::apply::{ApplyMethod, ApplyOptions};
 use crate::cluster::file::Detail;
+use crate::cluster::kubectl;
 use crate::cluster::manifests::{self, Manifest};
 use crate::command::args::Global;
 use crate::error::Error;
