@@ -4,6 +4,7 @@
 //! - [`control_plane`] starts etcd, the API server, the controllers, the scheduler and kwok, which replaces the
 //!   kubelets (`stages.yaml`); [`plane_layout`], [`process`] and [`ports`] are its parts.
 //! - [`hollow_kubelet`] starts Kubernetes' own kubelet for a node that kwok leaves alone.
+//! - [`tls`] is for servers that the API server calls.
 //! - [`client`] waits, changes objects and runs the program; [`running_program`] and [`terminal`] run it in the
 //!   background; [`manifests`] builds the objects.
 //! - [`json_proxy`] and [`fault_proxy`] are between the program and the API server.
@@ -35,4 +36,5 @@ pub(crate) mod random_daemon_sets;
 pub(crate) mod running_program;
 pub(crate) mod scenario;
 pub(crate) mod terminal;
+pub(crate) mod tls;
 pub(crate) mod why_not_assertions;

@@ -1,34 +1,19 @@
 //! A webhook that denies every request. It uses the API server's own certificate, which is valid for loopback.
 
-use std::sync::Arc;
-
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
-use crate::harness::client::failed;
 use crate::harness::control_plane::ControlPlane;
+use crate::harness::tls::acceptor;
 
 /// Starts it; returns its URL, and its CA bundle as a manifest contains it.
 pub(super) async fn start(plane: &ControlPlane) -> Result<(String, String), Failed> {
     let file = |name: &str| plane.dir().join("certificates").join(name);
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(file("apiserver.crt"))
-        .map_err(failed)?
-        .collect::<Result<_, _>>()
-        .map_err(failed)?;
-    let key = PrivateKeyDer::from_pem_file(file("apiserver.key")).map_err(failed)?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(failed)?;
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = acceptor(plane)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
     let bundle = k8s_openapi::ByteString(std::fs::read(file("apiserver.crt"))?);
