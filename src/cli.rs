@@ -12,6 +12,8 @@ use crate::command::coverage::args::CoverageArgs;
 use crate::command::cycle::args::CycleArgs;
 use crate::command::demo::args::DemoArgs;
 use crate::command::doctor::args::DoctorArgs;
+use crate::command::exec::args::ExecArgs;
+use crate::command::logs::args::LogsArgs;
 use crate::command::plan::args::PlanArgs;
 use crate::command::rollout::args::RolloutArgs;
 use crate::command::version::args::VersionArgs;
@@ -50,6 +52,12 @@ pub(crate) enum Command {
     /// Show what a change of manifests or nodes would do to DaemonSets, before it is made
     #[command(arg_required_else_help = true)]
     Plan(PlanArgs),
+    /// Print the logs of a DaemonSet's pods on some or all nodes
+    #[command(arg_required_else_help = true)]
+    Logs(Box<LogsArgs>),
+    /// Run a command in the DaemonSet's pod on a node
+    #[command(arg_required_else_help = true)]
+    Exec(ExecArgs),
     /// Show commands to try on a sample cluster, without a cluster of your own
     Demo(DemoArgs),
     /// Check the access to the cluster: connection, version, clock, permissions

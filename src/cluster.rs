@@ -5,7 +5,7 @@
 //! them. [`relist`] delays repeated lists. [`delete`] deletes or evicts one pod, [`lease`] writes the lock for
 //! that, [`cordon`] cordons nodes, and [`daemon_set`] changes a DaemonSet: these are the only writes of the program. [`apply`] sends dry runs.
 //! [`mod@file`] reads a saved cluster, [`manifests`] reads manifests.
-//! [`kubectl`] finds kubectl.
+//! [`log_stream`] reads logs, and [`kubectl`] hands commands over to kubectl.
 //! `access_review` asks the server what the user may do, and [`programs`] finds programs on this machine.
 
 pub(crate) mod access;
@@ -26,6 +26,7 @@ pub(crate) mod kubectl;
 pub(crate) mod lease;
 pub(crate) mod list;
 pub(crate) mod live_snapshot;
+pub(crate) mod log_stream;
 pub(crate) mod manifests;
 mod pod_log;
 pub(crate) mod programs;

@@ -12,6 +12,7 @@
 //! | [`revision`] | pure: which revision a pod runs |
 //! | [`check_result`] | pure: the result of a check: Pass, Fail, Unknown |
 //! | [`rollout`] | pure: the budget, progress and blockers |
+//! | [`logs`] | pure: which logs of daemon pods to read, and how a log continues |
 //! | [`plan`] | pure: what a change of the cluster would do, before it is made |
 //! | [`cycle`] | pure: which pod to replace next, and when to stop |
 //! | [`admission`] | pure: the pod that the API server would create, and what rejects it |
@@ -46,6 +47,7 @@ mod explain;
 mod interrupt;
 mod jsonpath;
 mod load;
+mod logs;
 mod placement;
 mod plan;
 mod process;
@@ -135,6 +137,8 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
         // It handles signals itself, to finish the nodes in progress.
         cli::Command::Cycle(args) => command::cycle::run(*args, global).await,
         cli::Command::Plan(args) => interruptible(command::plan::run(args, global)).await,
+        cli::Command::Logs(args) => interruptible(command::logs::run(*args, global)).await,
+        cli::Command::Exec(args) => interruptible(command::exec::run(args, global)).await,
         cli::Command::Completion(args) => command::completion::run(&args),
         cli::Command::Demo(_) => command::demo::run(&global),
         cli::Command::Doctor(args) => interruptible(command::doctor::run(args, global)).await,

@@ -8,7 +8,7 @@ pub(crate) mod desired;
 pub(crate) mod doctor;
 mod history;
 pub(crate) mod live;
-mod logs;
+pub(crate) mod logs;
 pub(crate) mod node;
 pub(crate) mod objects;
 pub(crate) mod predict;
@@ -29,7 +29,7 @@ use crate::render::text::pluralize;
 use crate::snapshot::{EventQuery, Known, Snapshot};
 
 pub(crate) use request::Request;
-pub(crate) use selection::{hint, parse_selector, resolve_nodes};
+pub(crate) use selection::{full_node_names, hint, parse_selector, resolve_nodes};
 
 /// The source of the objects.
 pub(crate) enum Source {
@@ -122,9 +122,7 @@ impl Source {
     ) -> Result<Snapshot, Error> {
         match self {
             Self::Live(access) => {
-                let mut snapshot = live::load(access, request).await?.snapshot;
-                snapshot.events = live::events(access, &live::scope(request), &event_query(&snapshot)).await?;
-                Ok(snapshot)
+                live::load_with_events(access, request, event_query).await.map(|loaded| loaded.snapshot)
             }
             Self::Saved(cluster_objects) => {
                 let mut snapshot = saved::saved(std::mem::take(&mut **cluster_objects), request)?;

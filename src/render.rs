@@ -14,6 +14,7 @@ pub(crate) mod document;
 mod finding;
 
 pub(crate) mod live_screen;
+pub(crate) mod logs;
 mod name_list;
 mod output_name;
 pub(crate) mod plan;

@@ -4,6 +4,7 @@
 //!   objects (`node`, `pod_summary`, `object`) are trimmed to the fields that are read, and `shared` and `interner` store equal values once.
 //! - [`node_snapshot::NodeSnapshot`] is the input of `why-not`: one node with complete pods (`pod`), and
 //!   [`cluster_objects::ClusterObjects`] with the other objects that admission and the scheduler read.
+//! - `pod_containers` has the names of a pod's containers, for `logs`.
 //! - `daemon_pods` maps pods to nodes, `event` and `event_query` select events, `saved` knows which namespaces saved
 //!   files cover, and `selector`, `labels`, `quantity` and `generation` implement values of the API.
 //!
@@ -23,6 +24,7 @@ pub(crate) mod node_snapshot;
 pub(crate) mod object;
 mod permission;
 pub(crate) mod pod;
+pub(crate) mod pod_containers;
 pub(crate) mod pod_summary;
 pub(crate) mod quantity;
 pub(crate) mod resource_list;
@@ -44,6 +46,7 @@ pub(crate) use known::{Known, Missing};
 pub(crate) use node::{HOSTNAME, Node, NodeCondition, Taint, VirtualNode};
 pub(crate) use object::{Labels, Time};
 pub(crate) use permission::Permission;
+pub(crate) use pod_containers::PodContainers;
 pub(crate) use pod_summary::PodSummary;
 pub(crate) use unsaved_pods::UnsavedPods;
 

@@ -105,7 +105,7 @@ fn kubectl_command(command: &[String], word: &str) -> Option<&'static str> {
         "status" | "history" | "watch" => Some("it is a subcommand of rollout: kubectl ds rollout --help"),
         "get" | "ls" | "list" => Some("list the DaemonSets with: kubectl ds coverage -A"),
         "describe" | "explain" | "events" => Some("explain a node or a DaemonSet with: kubectl ds why-not NODE"),
-        "logs" | "exec" => Some("find the pod of a node with: kubectl ds coverage NAME, then use kubectl"),
+        "log" => Some("print the logs of a node with: kubectl ds logs NAME NODE"),
         "delete" => Some("replace pods one node at a time with: kubectl ds cycle NAME"),
         _ => None,
     }

@@ -9,6 +9,8 @@ use crate::command::coverage::args::CoverageArgs;
 use crate::command::cycle::args::CycleArgs;
 use crate::command::demo::args::DemoArgs;
 use crate::command::doctor::args::DoctorArgs;
+use crate::command::exec::args::ExecArgs;
+use crate::command::logs::args::LogsArgs;
 use crate::command::plan::args::{PlanApplyArgs, PlanNodeArgs, PlanRollbackArgs};
 use crate::command::rollout::args::{HistoryArgs, RolloutStatusArgs, RolloutWatchArgs};
 use crate::command::rollout::change::args::{PauseArgs, ResumeArgs, UndoArgs};
@@ -33,6 +35,8 @@ fn with_long_help(tree: Command) -> Command {
     tree.mut_subcommand("coverage", long_help::<CoverageArgs>)
         .mut_subcommand("why-not", long_help::<WhyNotArgs>)
         .mut_subcommand("cycle", long_help::<CycleArgs>)
+        .mut_subcommand("logs", long_help::<LogsArgs>)
+        .mut_subcommand("exec", long_help::<ExecArgs>)
         .mut_subcommand("demo", long_help::<DemoArgs>)
         .mut_subcommand("doctor", long_help::<DoctorArgs>)
         .mut_subcommand("completion", long_help::<CompletionArgs>)

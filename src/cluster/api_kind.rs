@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::json::Tree;
 use crate::snapshot::pod::Pod;
-use crate::snapshot::{Node, PodSummary};
+use crate::snapshot::{Node, PodContainers, PodSummary};
 
 /// A kind that can be watched.
 pub(crate) trait ApiKind: DeserializeOwned + Send + 'static {
@@ -71,6 +71,15 @@ impl ApiKind for Pod {
 }
 
 impl StreamedKind for Pod {
+    const LIST: &'static str = PodSummary::LIST;
+}
+
+impl ApiKind for PodContainers {
+    const GROUP_VERSION: &'static str = PodSummary::GROUP_VERSION;
+    const PLURAL: &'static str = PodSummary::PLURAL;
+}
+
+impl StreamedKind for PodContainers {
     const LIST: &'static str = PodSummary::LIST;
 }
 

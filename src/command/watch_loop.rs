@@ -76,7 +76,20 @@ pub(super) async fn watch(
     request: &Request,
     handler: &mut impl WatchHandler,
 ) -> Result<ExitCode, Error> {
-    let mut loaded = live::load(access, request).await?;
+    let loaded = live::load(access, request).await?;
+    watch_from(access, request, loaded, handler).await
+}
+
+/// As [`watch`], from a state that was loaded already.
+///
+/// # Errors
+/// Any error that a retry cannot fix.
+pub(super) async fn watch_from(
+    access: &Access,
+    request: &Request,
+    mut loaded: live::Loaded,
+    handler: &mut impl WatchHandler,
+) -> Result<ExitCode, Error> {
     let mut user = User::new(handler.is_live());
     let mut events = None;
     let mut pace = RelistPace::default();

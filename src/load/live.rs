@@ -81,6 +81,20 @@ pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, E
     })
 }
 
+/// As [`load`], with the events that `event_query` selects.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) async fn load_with_events(
+    access: &Access,
+    request: &Request,
+    event_query: impl Fn(&Snapshot) -> EventQuery,
+) -> Result<Loaded, Error> {
+    let mut loaded = load(access, request).await?;
+    loaded.snapshot.events = events(access, &scope(request), &event_query(&loaded.snapshot)).await?;
+    Ok(loaded)
+}
+
 /// Loads DaemonSets with their pods and revisions, but without nodes.
 ///
 /// # Errors

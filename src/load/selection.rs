@@ -100,6 +100,18 @@ pub(crate) fn resolve_nodes(
     Ok(if names.is_empty() { there } else { names.iter().cloned().collect() })
 }
 
+/// The names with each one that no node has, but with which only one name begins, completed.
+pub(crate) fn full_node_names(names: &[String], there: &BTreeSet<String>) -> Vec<String> {
+    let full = |name: &String| {
+        let mut longer = there.iter().filter(|node| node.starts_with(name.as_str()));
+        match (there.contains(name), longer.next(), longer.next()) {
+            (false, Some(only), None) => only.clone(),
+            _ => name.clone(),
+        }
+    };
+    names.iter().map(full).collect()
+}
+
 fn no_node_with(labels: &str) -> Error {
     Error::NotFound {
         message: format!("no nodes match --nodes {labels:?}"),
@@ -122,5 +134,23 @@ pub(crate) fn hint<'n>(requested: &str, names: impl Iterator<Item = &'n str>, ot
     match nearest {
         Some((_, name)) => format!("did you mean {name:?}? {otherwise}"),
         None => otherwise.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beginning_of_a_name_is_enough_if_it_is_unique() {
+        let there: BTreeSet<String> = ["node-1", "node-10", "node-2"].map(str::to_owned).into();
+        let full = |name: &str| full_node_names(&[name.to_owned()], &there).join(" ");
+        for (name, expected) in
+            [("node-2", "node-2"), ("node-1", "node-1"), ("node-10", "node-10"), ("n", "n"), ("x", "x")]
+        {
+            assert_eq!(full(name), expected);
+        }
+        let there: BTreeSet<String> = ["node-1", "other-1"].map(str::to_owned).into();
+        assert_eq!(full_node_names(&["o".to_owned()], &there), ["other-1"]);
     }
 }

@@ -48,6 +48,12 @@ mod indexed {
     pub(super) const GRAY: u8 = 243;
 }
 
+/// The colors of [`Palette::Indexed`] that distinguish the sources of lines and have no meaning.
+const LABELS_INDEXED: [u8; 4] = [indexed::GREEN, indexed::BLUE, 131, indexed::MAGENTA];
+/// Those of [`Palette::TrueColor`].
+const LABELS_TRUE_COLOR: [(u8, u8, u8); 7] =
+    [(27, 136, 27), (0, 115, 230), (169, 101, 34), (208, 0, 208), (0, 131, 131), (158, 61, 255), (216, 43, 130)];
+
 /// The colors that [`Palette::TrueColor`] has beside those.
 mod true_color {
     pub(super) const ORANGE: (u8, u8, u8) = (178, 96, 0);
@@ -86,6 +92,27 @@ impl Style {
             (Palette::Indexed, Tone::Bad) => indexed(indexed::MAGENTA),
             (Palette::TrueColor, Tone::Warning) => rgb(true_color::ORANGE),
             (Palette::TrueColor, Tone::Bad) => rgb(true_color::RED),
+        }
+    }
+
+    /// Colors the label of a source of lines, such as a node: the same number has always the same color.
+    pub(crate) fn paint_label(self, text: &str, number: usize) -> String {
+        match self.palette {
+            Palette::None => text.to_owned(),
+            Palette::Terminal => match number % 5 {
+                0 => text.cyan().to_string(),
+                1 => text.green().to_string(),
+                2 => text.magenta().to_string(),
+                3 => text.yellow().to_string(),
+                _ => text.blue().to_string(),
+            },
+            Palette::Indexed => {
+                text.color(XtermColors::from(LABELS_INDEXED[number % LABELS_INDEXED.len()])).to_string()
+            }
+            Palette::TrueColor => {
+                let (red, green, blue) = LABELS_TRUE_COLOR[number % LABELS_TRUE_COLOR.len()];
+                text.truecolor(red, green, blue).to_string()
+            }
         }
     }
 
@@ -212,7 +239,8 @@ mod tests {
     #[test]
     fn colors_are_readable_on_white_and_on_black() {
         let of_index = [indexed::GREEN, indexed::BLUE, indexed::MAGENTA, indexed::GRAY].map(color_of_index);
-        for color in of_index.into_iter().chain([true_color::ORANGE, true_color::RED]) {
+        let labels = LABELS_INDEXED.map(color_of_index).into_iter().chain(LABELS_TRUE_COLOR);
+        for color in of_index.into_iter().chain([true_color::ORANGE, true_color::RED]).chain(labels) {
             for contrast in contrasts(color) {
                 assert!(contrast >= 4.5, "{color:?}: {contrast}");
             }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::module_graph::ModuleGraph;
 
 /// The pure modules: without cluster, clock, terminal and command line.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "plan",
+    "logs",
     "doctor",
     "snapshot",
     "jsonpath",
@@ -119,7 +120,7 @@ fn formatted_commands(code: &str) -> Vec<&str> {
 }
 
 /// The layers of `src`, from the top down: a module imports only from its own layer and those below it.
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 21] = [
     "cli",
     "command",
     "load",
@@ -128,6 +129,7 @@ const LAYERS: [&str; 20] = [
     "doctor",
     "cycle",
     "plan",
+    "logs",
     "rollout",
     "coverage",
     "explain",

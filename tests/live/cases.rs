@@ -15,6 +15,7 @@ mod first_hour;
 mod kubectl_formats;
 mod kubectl_habits;
 mod kubelet;
+mod logs;
 mod manifest_defaults;
 mod node_states;
 mod packaging;
@@ -57,6 +58,7 @@ const MODULES: &[&[LiveTest]] = &[
     kubectl_formats::TESTS,
     kubectl_habits::TESTS,
     kubelet::TESTS,
+    logs::TESTS,
     manifest_defaults::TESTS,
     node_states::TESTS,
     packaging::TESTS,

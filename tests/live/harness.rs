@@ -4,7 +4,7 @@
 //! - [`control_plane`] starts etcd, the API server, the controllers, the scheduler and kwok, which replaces the
 //!   kubelets (`stages.yaml`); [`plane_layout`], [`process`] and [`ports`] are its parts.
 //! - [`hollow_kubelet`] starts Kubernetes' own kubelet for a node that kwok leaves alone.
-//! - [`tls`] is for servers that the API server calls.
+//! - [`log_kubelet`] serves logs to the API server, and [`tls`] is for servers that the API server calls.
 //! - [`client`] waits, changes objects and runs the program; [`running_program`] and [`terminal`] run it in the
 //!   background; [`manifests`] builds the objects.
 //! - [`json_proxy`] and [`fault_proxy`] are between the program and the API server.
@@ -25,6 +25,7 @@ pub(crate) mod hollow_kubelet;
 pub(crate) mod independent_counts;
 pub(crate) mod invariant_watcher;
 pub(crate) mod json_proxy;
+pub(crate) mod log_kubelet;
 pub(crate) mod manifests;
 pub(crate) mod plane_layout;
 pub(crate) mod playground;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, message, wait_until};
 use crate::harness::control_plane::ControlPlane;
+use crate::harness::log_kubelet::LogKubelet;
 use crate::harness::manifests::{
     cluster_role_binding, daemon_set, namespace, node_with, reference, resource_quota, with_behavior,
 };
@@ -36,7 +37,7 @@ struct Role {
     watch: Option<&'static [&'static str]>,
 }
 
-const ROLES: [Role; 7] = [
+const ROLES: [Role; 8] = [
     Role {
         name: PLAN,
         commands: &[
@@ -80,6 +81,11 @@ const ROLES: [Role; 7] = [
         watch: Some(&["cycle", "pending", "--all", "--yes"]),
     },
     Role {
+        name: "kubectl-ds-logs",
+        commands: &[&["logs", "plain"], &["logs", "plain", "a", "--tail", "1"]],
+        watch: Some(&["logs", "-f", "pending"]),
+    },
+    Role {
         name: "kubectl-ds-completion",
         commands: &[
             &["__complete", "why-not", ""],
@@ -94,7 +100,8 @@ const ROLES: [Role; 7] = [
 /// The permissions of each role equal those that its commands use.
 fn grant_exactly_what_commands_use(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).audited().start()?.run(async |plane| {
-        create_objects(plane, ctx).await?;
+        let kubelet = LogKubelet::start(plane)?;
+        create_objects(plane, ctx, &kubelet).await?;
         for role in &ROLES {
             for arguments in role.commands {
                 check_command(plane, role.name, arguments)?;
@@ -201,7 +208,7 @@ fn only_dry_runs(plane: &ControlPlane) -> Result<bool, Failed> {
 
 /// Creates the roles, each with a user of the same name, and four DaemonSets: one that is available, one whose pods
 /// never start, one whose pods crash, and one whose pods use every kind of object and are rejected.
-async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
+async fn create_objects(plane: &ControlPlane, ctx: &Ctx, kubelet: &LogKubelet) -> Result<(), Failed> {
     let roles = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rbac");
     plane.kubectl(ctx, &["apply", "-f", roles])?;
     for role in &ROLES {
@@ -233,7 +240,7 @@ async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
             quota,
             priority_class,
             runtime_class,
-            node_with("a", &json!({"metadata": {"labels": {"rack": "one"}}})),
+            node_with("a", &json!({"metadata": {"labels": {"rack": "one"}}, "status": kubelet.node_status()})),
             agent("plain", &json!({})),
             with_behavior(agent("pending", &json!({})), &json!({"ds.test/starting": "*"})),
             with_behavior(agent("crashing", &json!({})), &json!({"ds.test/crash": "*"})),

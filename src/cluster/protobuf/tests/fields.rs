@@ -10,7 +10,7 @@ use prost::Message;
 use serde::de::DeserializeOwned;
 
 use crate::snapshot::pod::Pod;
-use crate::snapshot::{Node, PodSummary};
+use crate::snapshot::{Node, PodContainers, PodSummary};
 
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
@@ -437,4 +437,26 @@ fn full_pod_contains_every_field_of_a_trimmed_pod() {
 #[test]
 fn node_fields_are_equal_in_both_encodings() {
     same::<Node, k8s_openapi::api::core::v1::Node>(&node(), &node_text());
+}
+
+#[test]
+fn container_names_are_equal_in_both_encodings() {
+    let container = |name: &str| core::Container { name: text(name), ..Default::default() };
+    let common = core::EphemeralContainerCommon { name: text("debug"), ..Default::default() };
+    let ephemeral = core::EphemeralContainer { ephemeral_container_common: Some(common), ..Default::default() };
+    let spec = core::PodSpec {
+        containers: vec![container("agent")],
+        init_containers: vec![container("setup")],
+        ephemeral_containers: vec![ephemeral],
+        ..Default::default()
+    };
+    let pod = core::Pod { metadata: metadata(), spec: Some(spec), ..Default::default() };
+    let json = format!(
+        r#"{{"metadata": {METADATA}, "spec": {{"containers": [{{"name": "agent"}}], "initContainers": [{{"name": "setup"}}],
+            "ephemeralContainers": [{{"name": "debug", "targetContainerName": "agent"}}]}}}}"#
+    );
+    let decoded = PodContainers::decode(pod.encode_to_vec().as_slice()).unwrap();
+    assert_eq!(decoded, serde_json::from_str(&json).unwrap());
+    assert_eq!(decoded.names().collect::<Vec<_>>(), ["setup", "agent", "debug"]);
+    assert_eq!(decoded.metadata.annotations["annotation"], "value");
 }
