@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, message, wait_until};
 use crate::harness::control_plane::ControlPlane;
-use crate::harness::log_kubelet::LogKubelet;
+use crate::harness::log_kubelet::{ANY_POD, LogKubelet};
 use crate::harness::manifests::{
     cluster_role_binding, daemon_set, namespace, node_with, reference, resource_quota, with_behavior,
 };
@@ -101,6 +101,7 @@ const ROLES: [Role; 8] = [
 fn grant_exactly_what_commands_use(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).audited().start()?.run(async |plane| {
         let kubelet = LogKubelet::start(plane)?;
+        kubelet.write(ANY_POD, "a line");
         create_objects(plane, ctx, &kubelet).await?;
         for role in &ROLES {
             for arguments in role.commands {

@@ -20,6 +20,8 @@ use crate::harness::client::failed;
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::tls::acceptor;
 
+/// The name under which a log is set for all pods that have none of their own.
+pub(crate) const ANY_POD: &str = "*";
 /// How long a stream is open at least.
 const SHORTEST_STREAM: Duration = Duration::from_millis(40);
 
@@ -208,7 +210,10 @@ impl LogRequest {
 /// Writes the log. `false`: the connection is to be broken off.
 async fn serve(stream: &mut TlsStream<TcpStream>, request: &LogRequest, store: &Store) -> Result<bool, Failed> {
     let mut changes = store.changes.subscribe();
-    let log = |store: &Store| store.logs().get(&request.pod).cloned().unwrap_or_default();
+    let log = |store: &Store| {
+        let logs = store.logs();
+        logs.get(&request.pod).or_else(|| logs.get(ANY_POD)).cloned().unwrap_or_default()
+    };
     let first = log(store);
     if request.previous {
         chunk(stream, &first.previous).await?;
