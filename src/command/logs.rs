@@ -49,11 +49,12 @@ pub(crate) async fn run(args: LogsArgs, global: Global) -> Result<ExitCode, Erro
     let code = if options.follow {
         selected.check_limit(&options)?;
         drop(coverages);
-        follow::follow(&access, &request, loaded, &selected, &options, &output).await?
+        follow::follow(&access, &request, loaded, &selected, &options, &output).await
     } else {
-        read::read(&access, &selected, &options, &output).await?
+        read::read(&access, &selected, &options, &output).await
     };
+    // What was read before an error is printed.
     drop(output);
     written.end().await?;
-    Ok(code)
+    code
 }
