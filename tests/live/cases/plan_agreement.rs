@@ -54,20 +54,17 @@ fn plan_is_what_happens(ctx: &Ctx, seed: u64) -> Result<(), Failed> {
         let after = plane.run(observe)?;
         let found = comparison.differences.len();
         comparison.compare(&report, &before, &after, &change.description);
+        let differences = &comparison.differences[found..];
         eprintln!(
-            "{PATH}::seed_{seed}: change {number} ({}): {} differences; {comparison}",
+            "{PATH}::seed_{seed}: change {number} ({}): {} differences; {comparison}\n{}",
             change.description,
-            comparison.differences.len() - found
+            differences.len(),
+            differences.join("\n")
         );
     }
     eprintln!("{PATH}::seed_{seed}: {:.0} s", started.elapsed().as_secs_f32());
     ensure(comparison.differences.is_empty(), || {
-        format!(
-            "{} differences:\n{}\n  to repeat: {}",
-            comparison.differences.len(),
-            comparison.differences.join("\n"),
-            seed_command(PATH, seed)
-        )
+        format!("{} differences, see above\n  to repeat: {}", comparison.differences.len(), seed_command(PATH, seed))
     })?;
     ensure(comparison.assumed_share() < MOST_ASSUMED, || format!("too much is assumed: {comparison}"))?;
     comparison.check_variety()
