@@ -13,6 +13,7 @@
 //! | [`check_result`] | pure: the result of a check: Pass, Fail, Unknown |
 //! | [`rollout`] | pure: the budget, progress and blockers |
 //! | [`logs`] | pure: which logs of daemon pods to read, and how a log continues |
+//! | [`alerts`] | pure: the alerts of kubernetes-mixin |
 //! | [`plan`] | pure: what a change of the cluster would do, before it is made |
 //! | [`cycle`] | pure: which pod to replace next, and when to stop |
 //! | [`admission`] | pure: the pod that the API server would create, and what rejects it |
@@ -34,6 +35,7 @@
 
 mod activity;
 mod admission;
+mod alerts;
 mod change;
 mod check_result;
 mod cli;

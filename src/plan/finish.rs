@@ -5,7 +5,7 @@ use super::draft::{Draft, NodeDraft};
 use super::findings::findings;
 use super::result::{DaemonSetPlan, NodePlan, ObjectEffect};
 use super::world::{DryRun, World, key};
-use super::{alert, counts, forecast};
+use super::{alerts, counts, forecast};
 use crate::explain::Reason;
 use crate::explain::diagnosis::CheckReason;
 
@@ -43,7 +43,7 @@ pub(super) fn finish(draft: &Draft<'_>, world: &World) -> DaemonSetPlan {
         strategy: draft.strategy,
         before: draft.before.map(|before| before.counts),
         findings: findings(draft, world, &rollout, after),
-        alerts: alert::alerts(draft.before.map(|before| before.counts), after, rollout.blocked),
+        alerts: alerts::new_alerts(draft.before.map(|before| before.counts), after, rollout.blocked),
         rollout,
         after,
         admission: draft.admission.clone(),

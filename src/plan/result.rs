@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::alert::Alert;
 use super::assumption::Assumption;
 use super::finding::{Finding, Severity};
 use super::rollout_forecast::RolloutForecast;
 use crate::admission::AdmissionPlugin;
+use crate::alerts::Alert;
 use crate::check_result::CheckResult;
 use crate::coverage::Counts;
 use crate::explain::State;

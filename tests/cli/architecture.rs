@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::module_graph::ModuleGraph;
 
 /// The pure modules: without cluster, clock, terminal and command line.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
+    "alerts",
     "plan",
     "logs",
     "doctor",

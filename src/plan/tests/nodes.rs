@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::fixture::*;
+use crate::alerts::Alert;
 use crate::change::NodeEdit;
-use crate::plan::{Alert, Finding, NodeChange, ObjectEffect};
+use crate::plan::{Finding, NodeChange, ObjectEffect};
 use crate::snapshot::Taint;
 
 fn taint(node: &str, effect: &str) -> NodeChange {

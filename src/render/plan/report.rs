@@ -5,14 +5,15 @@ use serde::Serialize;
 
 use super::{PlanContext, text};
 use crate::admission::AdmissionPlugin;
+use crate::alerts::Alert;
 use crate::check_result::CheckResult;
 use crate::coverage::Counts;
 use crate::explain::diagnosis::CheckReason;
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
 use crate::plan::{
-    AdmissionForecast, Alert, Assumption, DaemonSetPlan, Finding, NodeAction, NodePlan, ObjectEffect, Plan,
-    RolloutForecast, Severity,
+    AdmissionForecast, Assumption, DaemonSetPlan, Finding, NodeAction, NodePlan, ObjectEffect, Plan, RolloutForecast,
+    Severity,
 };
 use crate::render::name_list::ListLength;
 use crate::render::reason::detail;
