@@ -8,7 +8,7 @@
 //!   of priority, and finds what preemption would evict. `around` has what the filters read of other nodes.
 //! - `creation` has what the API server rejects, with the quotas for all new pods together.
 //! - `forecast` is the rollout: how many pods are replaced, how many at a time, and whether it is blocked.
-//! - `findings` lists what may surprise, and `alert` the alerts of kubernetes-mixin that would fire.
+//! - `findings` lists what may surprise, and `alerts` the alerts of kubernetes-mixin that would fire.
 //!
 //! The result is a [`Plan`]. What depends on an order that is not specified, or on what could not be read, is an
 //! [`Assumption`].
@@ -16,7 +16,7 @@
 //! Upstream: `pkg/controller/daemon/daemon_controller.go` `manage`, `podsShouldBeOnNode`;
 //! `pkg/controller/daemon/update.go` `rollingUpdate`.
 
-mod alert;
+mod alerts;
 mod around;
 mod assumption;
 mod competition;
@@ -42,7 +42,6 @@ use std::collections::HashMap;
 use crate::coverage::{Coverage, NodeCoverage, compute_coverage};
 use crate::rollout::{Phase, rollout_status};
 
-pub(crate) use alert::Alert;
 pub(crate) use assumption::Assumption;
 pub(crate) use finding::{Finding, Severity};
 pub(crate) use new_pod::{may_create, needs};

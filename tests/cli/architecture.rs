@@ -131,6 +131,7 @@ const LAYERS: [&str; 21] = [
     "cycle",
     "plan",
     "logs",
+    "alerts",
     "rollout",
     "coverage",
     "explain",
