@@ -53,7 +53,8 @@ screens: build
 release TARGET='x86_64-unknown-linux-musl' *OPTIONS:
     release/archive.py {{ TARGET }} {{ OPTIONS }}
 
-# Build the control plane and krew for the live tests
+# Build the control plane, krew and alert-rules for the live tests
 control-plane:
     tests/control-plane/build.sh
     tests/krew/build.sh
+    tests/alert-rules/build.sh

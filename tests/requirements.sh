@@ -108,7 +108,7 @@ check() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
   fi
   if [ "$live" = yes ]; then
-    if [ -z "${DS_CONTROL_PLANE:-}" ] || [ -z "${DS_KREW:-}" ]; then check_go; fi
+    if [ -z "${DS_CONTROL_PLANE:-}" ] || [ -z "${DS_KREW:-}" ] || [ -z "${DS_ALERT_RULES:-}" ]; then check_go; fi
     has git || lack "git (package git)" git
     has strip || lack "strip (package binutils)" binutils
   fi

@@ -8,7 +8,7 @@
 # First it checks the programs that it needs (tests/requirements.sh). On Debian and Ubuntu it installs missing ones, as
 # root or with sudo; elsewhere it lists them and exits with 2.
 #
-# DS_CONTROL_PLANE=DIR uses the programs of a control plane in DIR, DS_KREW=DIR those of krew. DS_SEEDS=1..40 runs the
+# DS_CONTROL_PLANE=DIR uses the programs of a control plane in DIR, DS_KREW=DIR those of krew, DS_ALERT_RULES=DIR alert-rules. DS_SEEDS=1..40 runs the
 # random clusters of other seeds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -42,6 +42,7 @@ if [ "$live" = yes ]; then
   {
     [ -n "${DS_CONTROL_PLANE:-}" ] || tests/control-plane/build.sh
     [ -n "${DS_KREW:-}" ] || tests/krew/build.sh
+    [ -n "${DS_ALERT_RULES:-}" ] || tests/alert-rules/build.sh
   } >target/go-programs.log 2>&1 &
   go_programs=$!
   set +m
@@ -64,7 +65,7 @@ cargo test --locked --test cli
 step "tests of the tools"
 cargo test --locked --package xtask
 if [ "$live" = yes ]; then
-  step "control plane and krew"
+  step "control plane, krew and alert-rules"
   result=0
   wait "$go_programs" || result=$?
   cat target/go-programs.log >&2

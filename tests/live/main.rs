@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | `DS_CONTROL_PLANE` | directory with the programs of a control plane | `target/control-plane` |
 //! | `DS_KREW` | directory with the programs that `packaging` needs | `target/krew` |
+//! | `DS_ALERT_RULES` | directory with the program that `alerts` needs | `target/alert-rules` |
 //! | `DS_SEEDS` | seeds of `status_counts` and `agreement`: `7`, `1,5,9` or `100..110` | 1 and 2 |
 //! | `DS_TRIES` | number of pairs of runs in `cycle::pairs` | 4 |
 //! | `DS_CHAOS` | `SEED:N`, the seed and the number of cycles of `cycle::chaos` | `1:4` |
@@ -17,7 +18,7 @@
 //! | `DS_SILENCE` | seconds without a heartbeat until a node of the `playground` is NotReady | 40 |
 //! | `CI` | `true`: a test without its programs fails | the test is shown as ignored |
 //!
-//! `tests/control-plane/build.sh` and `tests/krew/build.sh` build the programs in the default directories.
+//! `build.sh` in `tests/control-plane`, `tests/krew` and `tests/alert-rules` build the programs in the default directories.
 //! `DS_LINES`, which `tests/cli/injection.rs` reads, has no effect here.
 #![allow(
     missing_docs,
