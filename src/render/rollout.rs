@@ -1,5 +1,6 @@
 //! The screens, events and reports of `rollout`.
 
+pub(in crate::render) mod awaiting_deletion;
 mod blocker;
 pub(crate) mod change;
 mod event;

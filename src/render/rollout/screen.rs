@@ -5,22 +5,21 @@ use std::io::{self, Write};
 use jiff::{SignedDuration, Timestamp};
 
 use super::labels::{
-    WatchProgress, budget, is_paused, phase_sentence, phase_tone, reasons, step_name, step_sign, step_tone, urgency,
+    WatchProgress, budget, phase_sentence, phase_tone, reasons, step_name, step_sign, step_tone, urgency,
 };
 use super::lock::pause_in_words;
-use super::{blocker, node_grid::cells};
+use super::{awaiting_deletion, blocker, node_grid::cells};
 use crate::coverage::Coverage;
 use crate::explain::State;
 use crate::render::ViewOptions;
 use crate::render::age::age;
-use crate::render::command_line::CommandLine;
 use crate::render::coverage::{revision_in_words, strategy};
 use crate::render::name_list::{HANDFUL_OF_NODES, ListLength};
 use crate::render::remedy::Remedy;
 use crate::render::style::{self, Tone};
 use crate::render::table::{Column, Columns};
 use crate::render::text::{sanitize, width, wrap};
-use crate::rollout::{Blocker, FaultDomain, NodeProgress, NodeStep, Phase, ProblemType, ProgressSample, RolloutStatus};
+use crate::rollout::{Blocker, NodeProgress, NodeStep, Phase, ProgressSample, RolloutStatus};
 
 /// The number of nodes that are named as users of the budget; fewer on a terminal.
 const BUDGET_USES: usize = 8;
@@ -253,8 +252,10 @@ fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: V
         return Ok(());
     }
     let waiting = || rollout_status.nodes.iter().filter(|progress| progress.step == NodeStep::Outdated);
-    let Some(first) = waiting().next() else { return Ok(()) };
     let names: Vec<&str> = waiting().map(|progress| progress.node).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
     writeln!(out)?;
     let nodes = match names.len() {
         1 => "1 node with an outdated pod".to_owned(),
@@ -262,27 +263,8 @@ fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: V
     };
     let line = format!("{nodes}: {}", named(&names, screen));
     screen.style.line(out, &line, Tone::Warning)?;
-    let is_bad = |blocker: &Blocker<'_>| {
-        blocker.problem.problem_type == ProblemType::NewPod && blocker.problem.fault() == FaultDomain::Pod
-    };
-    if rollout_status.blockers.iter().any(is_bad) {
-        // The next pod would fail as well, and one that works would be gone.
-        return advice(out, 1, &Remedy::text_only("delete no old pod before the new pods work"), screen);
-    }
-    let metadata = &rollout_status.daemon_set.metadata;
-    let (namespace, name) = (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref());
-    if is_paused(rollout_status) {
-        let resume = CommandLine::own_program("rollout resume").name(name.unwrap_or_default()).namespace(namespace);
-        return advice(out, 1, &Remedy::run("continue the rolling update", [resume]), screen);
-    }
-    let cycle = CommandLine::own_program("cycle").name(name.unwrap_or_default()).namespace(namespace);
-    advice(out, 1, &Remedy::run("replace the outdated pods node by node, within a budget", [cycle]), screen)?;
-    if let Some(pod) = first.row.pods.first() {
-        let line = CommandLine::in_namespace(namespace, "delete pod").name(&pod.metadata.name);
-        let text = "or delete one old pod at a time, and wait until its replacement is available";
-        advice(out, 2, &Remedy::run(text, [line]), screen)?;
-    }
-    Ok(())
+    let remedies = awaiting_deletion::remedies(rollout_status);
+    remedies.iter().enumerate().try_for_each(|(index, remedy)| advice(out, index + 1, remedy, screen))
 }
 
 /// The nodes of a line. Safe text.
