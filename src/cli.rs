@@ -6,6 +6,7 @@ mod tree;
 
 use clap::{Parser, Subcommand};
 
+use crate::command::alerts::args::AlertsArgs;
 use crate::command::args::Global;
 use crate::command::completion::args::CompletionArgs;
 use crate::command::coverage::args::CoverageArgs;
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     /// Run a command in the DaemonSet's pod on a node
     #[command(arg_required_else_help = true)]
     Exec(ExecArgs),
+    /// Explain which alerts about DaemonSets are active, whether they are real, and how to end them
+    Alerts(AlertsArgs),
     /// Show commands to try on a sample cluster, without a cluster of your own
     Demo(DemoArgs),
     /// Check the access to the cluster: connection, version, clock, permissions

@@ -1,5 +1,6 @@
 //! The subcommands. Each loads a snapshot ([`load`](crate::load)), computes its result in the pure modules, and renders it.
 
+pub(crate) mod alerts;
 pub(crate) mod args;
 pub(crate) mod attention;
 pub(crate) mod complete;

@@ -14,6 +14,7 @@
 //! | [`rollout`] | pure: the budget, progress and blockers |
 //! | [`logs`] | pure: which logs of daemon pods to read, and how a log continues |
 //! | [`alerts`] | pure: the alerts of kubernetes-mixin |
+//! | [`alerts`] | pure: which alerts of kubernetes-mixin are active, and why |
 //! | [`plan`] | pure: what a change of the cluster would do, before it is made |
 //! | [`cycle`] | pure: which pod to replace next, and when to stop |
 //! | [`admission`] | pure: the pod that the API server would create, and what rejects it |
@@ -141,6 +142,7 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
         cli::Command::Plan(args) => interruptible(command::plan::run(args, global)).await,
         cli::Command::Logs(args) => interruptible(command::logs::run(*args, global)).await,
         cli::Command::Exec(args) => interruptible(command::exec::run(args, global)).await,
+        cli::Command::Alerts(args) => interruptible(command::alerts::run(args, global)).await,
         cli::Command::Completion(args) => command::completion::run(&args),
         cli::Command::Demo(_) => command::demo::run(&global),
         cli::Command::Doctor(args) => interruptible(command::doctor::run(args, global)).await,

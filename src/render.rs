@@ -4,6 +4,7 @@
 //! safe for a terminal in `text`, the commands to paste are built in `command_line`, and colors are chosen in `style`.
 
 mod age;
+pub(crate) mod alerts;
 pub(crate) mod command_line;
 pub(crate) mod commands;
 pub(crate) mod coverage;

@@ -43,6 +43,11 @@ impl Alert {
         }
     }
 
+    /// Whether it is about the rollout as a whole.
+    pub(crate) fn is_about_rollout(self) -> bool {
+        self == Self::KubeDaemonSetRolloutStuck
+    }
+
     /// Whether these numbers make the expression true. The numbers are those of `.status`, or what the controller would
     /// write there. An unknown number makes no comparison true.
     ///

@@ -4,6 +4,7 @@ use clap::builder::StyledStr;
 use clap::{Args, Command, CommandFactory};
 
 use super::Cli;
+use crate::command::alerts::args::AlertsArgs;
 use crate::command::completion::args::CompletionArgs;
 use crate::command::coverage::args::CoverageArgs;
 use crate::command::cycle::args::CycleArgs;
@@ -37,6 +38,7 @@ fn with_long_help(tree: Command) -> Command {
         .mut_subcommand("cycle", long_help::<CycleArgs>)
         .mut_subcommand("logs", long_help::<LogsArgs>)
         .mut_subcommand("exec", long_help::<ExecArgs>)
+        .mut_subcommand("alerts", long_help::<AlertsArgs>)
         .mut_subcommand("demo", long_help::<DemoArgs>)
         .mut_subcommand("doctor", long_help::<DoctorArgs>)
         .mut_subcommand("completion", long_help::<CompletionArgs>)

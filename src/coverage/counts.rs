@@ -33,6 +33,22 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// The numbers in `.status`. A number that is absent is 0, as the API server omits it then.
+    pub(crate) fn of_status(daemon_set: &DaemonSet) -> Self {
+        let status = daemon_set.status.clone().unwrap_or_default();
+        let number = |number: i32| usize::try_from(number).ok();
+        let optional = |value: Option<i32>| number(value.unwrap_or_default());
+        Self {
+            desired: number(status.desired_number_scheduled),
+            current: number(status.current_number_scheduled),
+            ready: number(status.number_ready),
+            up_to_date: optional(status.updated_number_scheduled),
+            available: optional(status.number_available),
+            unavailable: optional(status.number_unavailable),
+            misscheduled: number(status.number_misscheduled),
+        }
+    }
+
     pub(super) fn new(rows: &[NodeCoverage<'_>], daemon_set: &DaemonSet, snapshot: &Snapshot) -> Self {
         if snapshot.nodes.known().is_none() {
             return Self::default();

@@ -18,6 +18,7 @@ mod template_changes;
 mod tests;
 
 pub(crate) use blocker::detail as blocker_detail;
+pub(in crate::render) use blocker::remedies as blocker_remedies;
 #[cfg(test)]
 pub(crate) use event::EventView;
 pub(crate) use event::{Ending, Event, WatchEvent, document, in_words as step_in_words, line};

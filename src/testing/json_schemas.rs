@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::command::version::Versions;
 use crate::render::structured::API_VERSION;
-use crate::render::{coverage, cycle, doctor, plan, rollout, why_not};
+use crate::render::{alerts, coverage, cycle, doctor, plan, rollout, why_not};
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::shared::{Empty, Shared};
 
@@ -29,6 +29,7 @@ fn schemas() -> Vec<(&'static str, Value)> {
         schema::<cycle::EventView<'_>>("CycleEvent"),
         schema::<cycle::Report<'_>>("CycleReport"),
         schema::<rollout::change::Report<'_>>("RolloutChangeReport"),
+        schema::<alerts::Report<'_>>("AlertReport"),
         schema::<plan::Report<'_>>("PlanReport"),
         schema::<doctor::Report<'_>>("DoctorReport"),
         schema::<Versions>("Version"),

@@ -148,10 +148,10 @@ fn collect(seed: u64) -> Found {
     std::fs::write(&file, cluster.to_string()).unwrap();
     let (mut lines, mut names) = (Vec::new(), BTreeSet::new());
     names_in(&cluster, &mut names);
-    let commands = [["why-not", NODE].as_slice(), &["rollout", "status", "-A"], &["coverage", "-A"]];
+    let commands = [["why-not", NODE].as_slice(), &["rollout", "status", "-A"], &["alerts", "-A"], &["coverage", "-A"]];
     // `coverage` and `history` suggest no lines yet, so a few clusters are enough for them.
     let is_first = seed <= BATCH;
-    for command in commands.into_iter().take(if is_first { 3 } else { 2 }) {
+    for command in commands.into_iter().take(if is_first { 4 } else { 3 }) {
         let (text, _) = output(&file, command);
         lines.extend(commands_in(&text));
         let report = json(&file, command);

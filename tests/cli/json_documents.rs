@@ -88,6 +88,15 @@ fn coverage_documents_match_the_schema() {
 }
 
 #[test]
+fn alerts_documents_match_the_schema() {
+    let files = CLUSTERS.iter().chain(&["tests/cli/alerts/cluster.json", "tests/cli/alerts/hostile.json"]);
+    let reports: Vec<Value> = files.map(|file| document(file, &["alerts", "-A"])).collect();
+    assert_contains(&values(&json!(reports), "state"), &["Firing", "Pending"]);
+    assert_contains(&values(&json!(reports), "verdict"), &["Real", "FalseAlarm"]);
+    assert_contains(&values(&json!(reports), "code"), &["NoEligibleNode", "CrashLoopBackOff", "Taint"]);
+}
+
+#[test]
 fn why_not_documents_match_the_schema() {
     let nodes = ["worker-a1", "worker-a2", "worker-b1", "worker-c3", "gpu-b1", "gpu-c1", "control-a1"];
     let reports: Vec<Value> = nodes.iter().map(|node| document(SHOP, &["why-not", node])).collect();

@@ -94,7 +94,8 @@ fn variants(schema: &Value) -> Vec<&Value> {
 /// The codes that the reference names, with the names in the cell of the evidence.
 fn documented_codes() -> BTreeMap<String, Names> {
     let mut codes = BTreeMap::<String, Names>::new();
-    for row in rows(&["reasons", "cycle", "rollout-change", "plan"].map(page).concat(), "| code | evidence |") {
+    for row in rows(&["reasons", "cycle", "rollout-change", "plan", "alerts"].map(page).concat(), "| code | evidence |")
+    {
         for code in names(&row[0]) {
             codes.entry(code).or_default().extend(names(&row[1]));
         }
@@ -155,6 +156,7 @@ fn every_field_of_a_report_is_documented() {
     assert_documented("RolloutHistory", &section("rollout-history", "## JSON and YAML"));
     assert_documented("RolloutChangeReport", &section("rollout-change", "## JSON and YAML"));
     assert_documented("PlanReport", &section("plan", "## JSON and YAML"));
+    assert_documented("AlertReport", &section("alerts", "## JSON and YAML"));
     assert_documented("DoctorReport", &section("doctor", "## JSON and YAML"));
     assert_documented("CycleReport", &section("cycle", "### JSON and YAML: CycleReport"));
 }
@@ -182,8 +184,9 @@ fn every_field_of_an_event_is_documented() {
 
 #[test]
 fn every_value_of_an_enumeration_is_documented() {
-    let pages =
-        ["coverage", "states", "why-not", "plan", "rollout", "rollout-change", "cycle", "doctor"].map(page).concat();
+    let pages = ["coverage", "states", "why-not", "plan", "rollout", "rollout-change", "cycle", "doctor", "alerts"]
+        .map(page)
+        .concat();
     let named = names(&pages);
     for (kind, definition) in [
         ("CoverageReport", "State"),
@@ -202,6 +205,10 @@ fn every_value_of_an_enumeration_is_documented() {
         ("PlanReport", "ObjectEffect"),
         ("PlanReport", "Severity"),
         ("PlanReport", "Alert"),
+        ("AlertReport", "AlertState"),
+        ("AlertReport", "CauseType"),
+        ("AlertReport", "FalseAlarm"),
+        ("AlertReport", "Verdict"),
         ("DoctorReport", "CheckName"),
         ("DoctorReport", "CheckStatus"),
     ] {

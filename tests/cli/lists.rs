@@ -160,6 +160,7 @@ fn lines_for_many_nodes_are_short_unless_wide() {
         vec!["coverage", "--by", "pool"],
         vec!["coverage", "--map"],
         vec!["rollout", "status"],
+        vec!["alerts"],
         vec!["why-not", "worker-0000"],
         vec!["why-not", "worker-0001"],
         vec!["rollout", "watch", "--once", "stuck"],

@@ -127,9 +127,17 @@ fn commands_are_such_as_the_program_takes() {
 #[test]
 fn examples_of_the_help_are_such_as_the_program_takes() {
     let mut taken = 0;
-    for command in
-        ["coverage", "why-not", "rollout watch", "rollout status", "rollout history", "completion", "demo", "doctor"]
-    {
+    for command in [
+        "coverage",
+        "why-not",
+        "rollout watch",
+        "rollout status",
+        "rollout history",
+        "completion",
+        "demo",
+        "doctor",
+        "alerts",
+    ] {
         let command: Vec<&str> = command.split(' ').collect();
         let (_, help) = run(&command, &["--help"]);
         let (_, examples) = help.split_once("Examples:").unwrap_or_else(|| panic!("{command:?} has no examples"));

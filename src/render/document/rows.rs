@@ -14,6 +14,7 @@ impl Rows {
     pub(crate) const DOCUMENT: Self = Self(&[]);
     pub(crate) const DAEMON_SETS: Self = Self(&["daemonSets"]);
     pub(crate) const NODES: Self = Self(&["daemonSets", "nodes"]);
+    pub(crate) const ALERTS: Self = Self(&["daemonSets", "alerts"]);
     pub(crate) const REVISIONS: Self = Self(&["revisions"]);
 
     /// The rows of a document, in its order.

@@ -94,7 +94,7 @@ pub(super) fn nodes_in_words(nodes: &[&str], names: ListLength) -> Option<String
 }
 
 /// Remedies for all of the nodes, or for the first one as an example.
-pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>) -> Vec<Remedy> {
+pub(in crate::render) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>) -> Vec<Remedy> {
     let namespace = rollout_status.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
     let name = rollout_status.daemon_set.metadata.name.as_deref().unwrap_or_default();
     let node = blocker.nodes.first().copied().unwrap_or_default();
