@@ -2,8 +2,8 @@
 //
 // Usage: alert-rules RULES.yaml < series.json > evaluations.json
 //
-// The input is {"intervalSeconds": N, "series": {"NAMESPACE/NAME": [SAMPLE or null, …]}}. All series have the same
-// length; sample i is scraped at i * N seconds, and null is a scrape without the DaemonSet. The metrics of a sample are
+// The input is {"seconds": [T, …], "series": {"NAMESPACE/NAME": [SAMPLE or null, …]}}: the times of the scrapes, and
+// for each of them the sample of each DaemonSet; null is a scrape without the DaemonSet. The metrics of a sample are
 // those of kube-state-metrics, internal/store/daemonset.go. After each scrape, every rule is evaluated at its time.
 //
 // The output has one list for each evaluation: the alerts that are active, each with its state and since when.
@@ -40,8 +40,8 @@ type sample struct {
 }
 
 type input struct {
-	IntervalSeconds int64                `json:"intervalSeconds"`
-	Series          map[string][]*sample `json:"series"`
+	Seconds []float64            `json:"seconds"`
+	Series  map[string][]*sample `json:"series"`
 }
 
 type active struct {
@@ -97,9 +97,9 @@ func run() error {
 	})
 	query := rules.EngineQueryFunc(engine, db)
 	out := [][]active{}
-	for i := range length(in.Series) {
+	for i, seconds := range in.Seconds {
 		// Not the epoch: an alert with the zero time would look inactive.
-		at := time.Unix(1_000_000_000+int64(i)*in.IntervalSeconds, 0)
+		at := time.UnixMilli(1_000_000_000_000 + int64(seconds*1000))
 		if err := scrape(db, in.Series, i, at); err != nil {
 			return err
 		}
@@ -142,14 +142,6 @@ func parse(file string, promQL parser.Parser, logger *slog.Logger) ([]*rules.Ale
 		}
 	}
 	return all, nil
-}
-
-func length(series map[string][]*sample) int {
-	longest := 0
-	for _, samples := range series {
-		longest = max(longest, len(samples))
-	}
-	return longest
 }
 
 // A series that a scrape no longer has gets a stale marker, as from a scrape of Prometheus.

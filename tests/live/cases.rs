@@ -2,6 +2,7 @@
 
 mod admission;
 pub(crate) mod agreement;
+mod alerts;
 mod api_versions;
 mod cluster_roles;
 mod control_plane;
@@ -42,6 +43,7 @@ use crate::harness::registry::{LiveTest, Run};
 const MODULES: &[&[LiveTest]] = &[
     admission::TESTS,
     agreement::TESTS,
+    alerts::TESTS,
     api_versions::TESTS,
     cluster_roles::TESTS,
     control_plane::TESTS,

@@ -52,6 +52,7 @@ const ROLES: [Role; 8] = [
         commands: &[&["coverage", "-A"], &["coverage", "plain", "--by", "rack"]],
         watch: Some(&["coverage", "-A", "--watch"]),
     },
+    Role { name: "kubectl-ds-alerts", commands: &[&["alerts", "-A"], &["alerts", "plain"]], watch: None },
     Role {
         name: "kubectl-ds-rollout",
         commands: &[&["rollout", "status", "-A"], &["rollout", "status", "plain"], &["rollout", "history", "plain"]],
