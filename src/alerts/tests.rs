@@ -4,8 +4,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Alert, AlertState, CauseType, DaemonSetAlerts, FalseAlarm, MissedAlert, StatusLag, Verdict};
-use super::{DaemonSetAlerts as Alerts, daemon_set_alerts};
+use super::{
+    Alert, AlertState, CauseType, DaemonSetAlerts, FalseAlarm, MissedAlert, StatusLag, Verdict, daemon_set_alerts,
+};
 use crate::coverage::{Counts, compute_coverage};
 use crate::rollout::rollout_status;
 use crate::snapshot::Known;
@@ -13,12 +14,17 @@ use crate::testing::objects::{CREATED, HOUR_AGO, NOW, from_json, merge};
 use crate::testing::rollout_fixture::{RolloutFixture, healthy, starting, unready, waiting};
 
 /// The alerts of a fixture, whose `.status` is what the controller would write, and was last written at `changed`.
-fn alerts_of<T>(fixture: RolloutFixture, changed: &str, at: impl FnOnce(&Alerts<'_>) -> T) -> T {
+fn alerts_of<T>(fixture: RolloutFixture, changed: &str, at: impl FnOnce(&DaemonSetAlerts<'_>) -> T) -> T {
     let counts = compute_coverage(&fixture.0)[0].counts;
     alerts_with(fixture, counts, changed, at)
 }
 
-fn alerts_with<T>(fixture: RolloutFixture, counts: Counts, changed: &str, at: impl FnOnce(&Alerts<'_>) -> T) -> T {
+fn alerts_with<T>(
+    fixture: RolloutFixture,
+    counts: Counts,
+    changed: &str,
+    at: impl FnOnce(&DaemonSetAlerts<'_>) -> T,
+) -> T {
     let number = |count: Option<usize>| i32::try_from(count.unwrap()).unwrap();
     let entry = json!({ "manager": "kube-controller-manager", "subresource": "status", "time": changed });
     let fixture = fixture.daemon_set(|daemon_set| {
