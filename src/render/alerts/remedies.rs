@@ -29,9 +29,9 @@ pub(super) fn remedies(active: &ActiveAlert<'_>, of: &DaemonSetAlerts<'_>) -> Ve
         active.alert.is_about_rollout() && of.rollout.blockers.iter().any(|one| one.nodes.contains(&cause.node))
     };
     for group in groups(&active.causes) {
-        match group.causes.iter().find(|cause| cause.false_alarm.is_some() || !has_blocker(cause)) {
-            Some(cause) => add(of_cause(cause, of)),
-            None => {}
+        let without_blocker = |cause: &&&NodeCause<'_>| cause.false_alarm.is_some() || !has_blocker(cause);
+        if let Some(cause) = group.causes.iter().find(without_blocker) {
+            add(of_cause(cause, of));
         }
     }
     if active.false_alarms.contains(&FalseAlarm::StatusOutdated) {

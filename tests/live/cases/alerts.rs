@@ -158,7 +158,7 @@ async fn change(one: &Scenario<'_>, kind: usize, mut rng: Rng) -> Result<(), Fai
         // No pod can be created.
         NO_POD => {
             let quota = resource_quota(one.name, "none", &json!({"pods": "0"}));
-            one.plane.create(&quota).await.or_else(|failure| exists(failure))?;
+            one.plane.create(&quota).await.or_else(exists)?;
             delete_pod(one, &mut rng).await
         }
         // A pod stays on a tainted node; the DaemonSet is changed so that the controller counts it.
