@@ -13,7 +13,6 @@
 //! | [`check_result`] | pure: the result of a check: Pass, Fail, Unknown |
 //! | [`rollout`] | pure: the budget, progress and blockers |
 //! | [`logs`] | pure: which logs of daemon pods to read, and how a log continues |
-//! | [`alerts`] | pure: the alerts of kubernetes-mixin |
 //! | [`alerts`] | pure: which alerts of kubernetes-mixin are active, and why |
 //! | [`plan`] | pure: what a change of the cluster would do, before it is made |
 //! | [`cycle`] | pure: which pod to replace next, and when to stop |

@@ -121,7 +121,7 @@ fn formatted_commands(code: &str) -> Vec<&str> {
 }
 
 /// The layers of `src`, from the top down: a module imports only from its own layer and those below it.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 22] = [
     "cli",
     "command",
     "load",
