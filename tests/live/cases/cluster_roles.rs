@@ -37,7 +37,7 @@ struct Role {
     watch: Option<&'static [&'static str]>,
 }
 
-const ROLES: [Role; 8] = [
+const ROLES: [Role; 9] = [
     Role {
         name: PLAN,
         commands: &[
