@@ -9,6 +9,7 @@
 
 mod kubectl;
 mod options;
+mod permission;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,8 @@ use crate::activity::{Activity, begin};
 use crate::change::manifest::{self, ClientPatch};
 use crate::error::Error;
 use crate::snapshot::pod::Pod;
+
+use permission::missing_permission;
 
 pub(crate) use options::{ApplyMethod, ApplyOptions};
 
@@ -264,16 +267,6 @@ impl Access {
         let text = self.whole(subject, body).await?;
         serde_json::from_slice(&text).map_err(|error| self.bad_answer(subject, error.to_string()))
     }
-}
-
-/// The verb that the user may not use, if this is the message of a missing permission. The rejection of an admission plugin
-/// is a 403, too.
-///
-/// Upstream: `apiserver/pkg/endpoints/handlers/responsewriters/errors.go` `forbiddenMessage`.
-fn missing_permission(message: &str, resource: &str) -> Option<&'static str> {
-    ["get", "create", "patch"]
-        .into_iter()
-        .find(|verb| message.contains(&format!(" cannot {verb} resource \"{resource}\"")))
 }
 
 fn daemon_sets_path(namespace: &str) -> String {

@@ -21,7 +21,8 @@ use crate::placement::{self, Placement};
 use crate::plan::{self, ClusterChange, DryRun, World};
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
-use crate::snapshot::{Interner, Known, Node, PodSummary, Snapshot, UnsavedPods};
+use crate::snapshot::pod::compact::PodInterner;
+use crate::snapshot::{Known, Node, PodSummary, Snapshot, UnsavedPods};
 
 /// With more nodes than this, the pods of all nodes are read in one list.
 const MOST_NODES_READ_ONE_BY_ONE: usize = 20;
@@ -185,7 +186,7 @@ async fn pods(access: &Access, scope: &Scope, extent: &PodExtent, daemon_sets: &
         }
         PodExtent::Nodes(_) | PodExtent::AllNodes => {
             let (mut owned, mut keep_owned, mut interner) =
-                (Vec::new(), owned_pod_filter(daemon_sets), Interner::default());
+                (Vec::new(), owned_pod_filter(daemon_sets), PodInterner::default());
             let keep = |pod: Pod| {
                 if pod.metadata.controller().is_none_or(|owner| owner.kind == "DaemonSet") {
                     owned.extend(keep_owned(pod.summary()));

@@ -1,8 +1,6 @@
 //! Equal values of the objects that are read are kept in memory once.
 
 use super::object::{Labels, OwnerReference};
-use super::pod::volume::Volume;
-use super::pod::{Container, ContainerAllocation, Toleration};
 use super::shared::{Pool, Shared, Text};
 
 /// Makes equal values of the objects that it processes share their memory.
@@ -11,10 +9,6 @@ pub(crate) struct Interner {
     texts: Pool<String>,
     labels: Pool<Labels>,
     owners: Pool<Vec<OwnerReference>>,
-    containers: Pool<Vec<Container>>,
-    allocations: Pool<Vec<ContainerAllocation>>,
-    tolerations: Pool<Vec<Toleration>>,
-    volumes: Pool<Vec<Volume>>,
 }
 
 impl Interner {
@@ -25,26 +19,6 @@ impl Interner {
     /// Shares the whole map.
     pub(crate) fn labels(&mut self, labels: &mut Shared<Labels>) {
         self.labels.share(labels);
-    }
-
-    /// Shares the whole list.
-    pub(super) fn containers(&mut self, containers: &mut Shared<Vec<Container>>) {
-        self.containers.share(containers);
-    }
-
-    /// Shares the whole list.
-    pub(super) fn allocations(&mut self, allocations: &mut Shared<Vec<ContainerAllocation>>) {
-        self.allocations.share(allocations);
-    }
-
-    /// Shares the whole list.
-    pub(super) fn tolerations(&mut self, tolerations: &mut Shared<Vec<Toleration>>) {
-        self.tolerations.share(tolerations);
-    }
-
-    /// Shares the whole list.
-    pub(super) fn volumes(&mut self, volumes: &mut Shared<Vec<Volume>>) {
-        self.volumes.share(volumes);
     }
 
     /// Shares the whole list.

@@ -3,7 +3,7 @@
 //! A [`Pod`] is decoded from the same bytes with fewer fields, for lists of hundreds of thousands of pods. The tags are
 //! those of `k8s.io/api/core/v1/generated.proto`.
 
-mod compact;
+pub(crate) mod compact;
 pub(crate) mod label_selector;
 pub(crate) mod volume;
 

@@ -7,8 +7,8 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::missing_permission;
 use super::options::ApplyOptions;
+use super::permission::missing_permission;
 use crate::activity::{Activity, begin};
 use crate::cluster::access::Access;
 use crate::cluster::kubeconfig::non_empty;

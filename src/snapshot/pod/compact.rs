@@ -1,24 +1,36 @@
 //! Pods with minimal memory, for lists of the pods of many nodes.
 
-use super::{Affinity, ContainerAllocation, Pod};
+use super::volume::Volume;
+use super::{Affinity, Container, ContainerAllocation, Pod, Toleration};
 use crate::snapshot::Interner;
+use crate::snapshot::shared::Pool;
+
+/// Makes equal values of complete pods share their memory.
+#[derive(Default)]
+pub(crate) struct PodInterner {
+    metadata: Interner,
+    containers: Pool<Vec<Container>>,
+    allocations: Pool<Vec<ContainerAllocation>>,
+    tolerations: Pool<Vec<Toleration>>,
+    volumes: Pool<Vec<Volume>>,
+}
 
 impl Pod {
     /// The pod with minimal memory: what no filter of the scheduler reads of a bound
     /// pod is dropped, and values that other pods have as well are shared with them.
-    pub(crate) fn compact(mut self, interner: &mut Interner) -> Self {
+    pub(crate) fn compact(mut self, interner: &mut PodInterner) -> Self {
         let Self { metadata, spec, status } = &mut self;
-        interner.labels(&mut metadata.labels);
-        interner.owners(&mut metadata.owner_references);
+        interner.metadata.labels(&mut metadata.labels);
+        interner.metadata.owners(&mut metadata.owner_references);
         for containers in [&mut spec.containers, &mut spec.init_containers] {
-            interner.containers(containers);
+            interner.containers.share(containers);
         }
-        interner.tolerations(&mut spec.tolerations);
-        interner.volumes(&mut spec.volumes);
+        interner.tolerations.share(&mut spec.tolerations);
+        interner.volumes.share(&mut spec.volumes);
         for allocations in [&mut status.container_statuses, &mut status.init_container_statuses] {
             allocations.iter_mut().for_each(ContainerAllocation::drop_state);
             allocations.retain(|allocation| allocation.resources.is_some());
-            interner.allocations(allocations);
+            interner.allocations.share(allocations);
         }
         if !spec.node_name.is_empty() {
             status.conditions.retain(|condition| is_read_when_bound(&condition.type_));
@@ -98,7 +110,7 @@ mod tests {
 
     #[test]
     fn equal_values_are_shared() {
-        let mut interner = Interner::default();
+        let mut interner = PodInterner::default();
         let [a, b] = ["a", "b"].map(|name| pod(name, bound()).compact(&mut interner));
         assert_eq!((a.metadata.name.as_str(), b.metadata.name.as_str()), ("a", "b"));
         assert!(std::ptr::eq(&*a.metadata.labels, &*b.metadata.labels));
@@ -110,7 +122,7 @@ mod tests {
 
     #[test]
     fn of_container_statuses_only_the_resources_stay() {
-        let compact = pod("a", bound()).compact(&mut Interner::default());
+        let compact = pod("a", bound()).compact(&mut PodInterner::default());
         let [status] = &compact.status.container_statuses[..] else { unreachable!() };
         assert_eq!((status.name.as_str(), status.image.as_str(), status.restart_count), ("main", "", 0));
         assert_eq!(status.resources.as_ref().map(|resources| resources.requests["cpu"].text.as_str()), Some("2"));
@@ -119,7 +131,7 @@ mod tests {
     #[test]
     fn only_conditions_that_are_read_stay() {
         let types = |fields: Value| -> Vec<String> {
-            let pod = pod("a", fields).compact(&mut Interner::default());
+            let pod = pod("a", fields).compact(&mut PodInterner::default());
             pod.status.conditions.iter().map(|condition| condition.type_.to_string()).collect()
         };
         assert_eq!(types(bound()), ["DisruptionTarget", "PodResizePending"]);
@@ -138,7 +150,7 @@ mod tests {
         let with_label =
             required(json!({ "matchFields": [name], "matchExpressions": [{ "key": "os", "operator": "Exists" }] }));
         let has_affinity = |affinity: &Value, node: &str| {
-            let pod = pod("a", json!({ "nodeName": node, "affinity": affinity })).compact(&mut Interner::default());
+            let pod = pod("a", json!({ "nodeName": node, "affinity": affinity })).compact(&mut PodInterner::default());
             pod.spec.affinity.is_some()
         };
         assert!(!has_affinity(&by_name, "node"));
