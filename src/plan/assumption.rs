@@ -11,7 +11,7 @@ pub(crate) enum Assumption {
     NewPodsBecomeReady,
     /// No other pod is scheduled to the nodes meanwhile.
     NoOtherPods,
-    /// Pods of equal priority compete for a place: the one that the scheduler tries first gets it.
+    /// Pods compete for a place, and none of them preempts the others: the one that the scheduler tries first gets it.
     OrderOfPods {
         node: String,
         /// As `NAMESPACE/NAME`.

@@ -3,6 +3,8 @@
 //! The controller creates missing pods first; while that fails, it does not continue a rollout
 //! (`pkg/controller/daemon/daemon_controller.go` `updateDaemonSet`: an error of `manage` ends the sync).
 
+use std::collections::HashSet;
+
 use super::assumption::Assumption;
 use super::draft::{Cause, Creation, Draft};
 use super::new_pod::for_node;
@@ -25,6 +27,7 @@ pub(super) fn check(
 ) {
     // The pods that are created so far, by namespace: quotas count them together.
     let mut created: Vec<Pod> = Vec::new();
+    let leaving = leaving_at_once(world, drafts);
     for draft in drafts.iter_mut() {
         let Some(first) = draft.with_new_pod().next().map(|node| node.name) else { continue };
         let new = draft.new_pod(world);
@@ -45,7 +48,7 @@ pub(super) fn check(
                 .for_each(|node| node.creation = Creation::Rejected);
             continue;
         }
-        let room = quota(world, draft, &predicted.pod, &created);
+        let room = quota(world, draft, &predicted.pod, &created, &leaving);
         if let Some(rejected) = room.rejected {
             draft.rejected = rejected;
             let creations = created_at_once(draft);
@@ -78,6 +81,23 @@ pub(super) fn is_created_at_once(action: NodeAction, cause: Cause) -> bool {
         NodeAction::Replace => matches!(cause, Cause::Sync),
         NodeAction::Keep | NodeAction::Delete | NodeAction::Evict | NodeAction::None => false,
     }
+}
+
+/// The pods that syncs of the controller delete, and that leave: they make room in quotas. The controller tries a rejected
+/// creation again, so that the order does not matter in the end.
+fn leaving_at_once<'w>(world: &'w World, drafts: &[Draft<'_>]) -> Vec<&'w Pod> {
+    let leaves = |action: NodeAction, cause: Cause| {
+        action == NodeAction::Delete && cause == Cause::Sync || is_created_at_once(action, cause)
+    };
+    let nodes = drafts.iter().flat_map(|draft| &draft.nodes);
+    let leaving: HashSet<&str> = nodes
+        .filter(|node| leaves(node.action, node.cause) && !node.is_silent())
+        .flat_map(|node| node.live_pods().map(|pod| pod.metadata.uid.as_str()))
+        .collect();
+    let is_leaving = |pod: &&Pod| {
+        leaving.contains(pod.metadata.uid.as_str()) && !pod.is_terminal() && pod.metadata.finalizers.is_empty()
+    };
+    world.pods.known().into_iter().flatten().filter(is_leaving).collect()
 }
 
 fn created_at_once(draft: &Draft<'_>) -> usize {
@@ -142,7 +162,7 @@ struct QuotaForecast {
     rejected: Option<usize>,
 }
 
-fn quota(world: &World, draft: &Draft<'_>, pod: &Pod, created: &[Pod]) -> QuotaForecast {
+fn quota(world: &World, draft: &Draft<'_>, pod: &Pod, created: &[Pod], leaving: &[&Pod]) -> QuotaForecast {
     let plugin = AdmissionPlugin::ResourceQuota;
     let quotas = world.cluster_objects.in_namespace(&world.cluster_objects.quotas, &pod.metadata.namespace);
     let quotas = match quotas.as_ref() {
@@ -152,18 +172,8 @@ fn quota(world: &World, draft: &Draft<'_>, pod: &Pod, created: &[Pod]) -> QuotaF
             return QuotaForecast { forecast: AdmissionForecast { plugin, result, rejected: 0 }, rejected: None };
         }
     };
-    let objects = world.pods.known().map_or(&[][..], Vec::as_slice);
-    let leaves = |action: NodeAction, cause: Cause| {
-        action == NodeAction::Delete && cause == Cause::Sync || is_created_at_once(action, cause)
-    };
-    let freed: std::collections::HashSet<&str> = draft
-        .nodes
-        .iter()
-        .filter(|node| leaves(node.action, node.cause) && !node.is_silent())
-        .flat_map(|node| node.live_pods().map(|pod| pod.metadata.uid.as_str()))
-        .collect();
-    let freed: Vec<&Pod> =
-        objects.iter().filter(|pod| freed.contains(pod.metadata.uid.as_str()) && !pod.is_terminal()).collect();
+    let in_namespace = |other: &&&Pod| other.metadata.namespace == pod.metadata.namespace;
+    let freed: Vec<&Pod> = leaving.iter().filter(in_namespace).copied().collect();
     let others = created.iter().filter(|other| other.metadata.namespace == pod.metadata.namespace);
     let quotas = admission::quotas_with(quotas, others);
     let creations = created_at_once(draft);
@@ -185,6 +195,7 @@ fn quota(world: &World, draft: &Draft<'_>, pod: &Pod, created: &[Pod]) -> QuotaF
             rejected: None,
         };
     };
+    let objects = world.pods.known().map_or(&[][..], Vec::as_slice);
     let old = of_rollout.live_pods().filter_map(|old| objects.iter().find(|pod| pod.metadata.uid == old.metadata.uid));
     let mut freed = freed;
     if !is_surge {

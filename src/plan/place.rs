@@ -50,23 +50,33 @@ pub(super) struct Place<'a, 'w> {
     pub(super) objects: &'w ClusterObjects,
 }
 
-/// An order in which the candidates are tried. Higher priorities always come first.
+/// An order in which the candidates are tried. Higher priorities come first.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Order {
     Listed,
     Reversed,
+    /// Pods that never preempt others come last: the scheduler tries a pod as soon as it is created, and a pod of lower
+    /// priority that was created earlier keeps its place.
+    NeverPreemptingLast,
 }
 
 impl Order {
     fn of(self, candidates: &[Candidate]) -> Vec<&Candidate> {
         let mut all: Vec<&Candidate> = candidates.iter().collect();
         match self {
-            Self::Listed => {}
+            Self::Listed | Self::NeverPreemptingLast => {}
             Self::Reversed => all.reverse(),
         }
         all.sort_by_key(|candidate| std::cmp::Reverse(candidate.pod.priority()));
+        if matches!(self, Self::NeverPreemptingLast) {
+            all.sort_by_key(|candidate| never_preempts(candidate));
+        }
         all
     }
+}
+
+fn never_preempts(candidate: &Candidate) -> bool {
+    candidate.pod.spec.preemption_policy == "Never"
 }
 
 /// The verdicts, unknown where the other order gives another one. Also returns the DaemonSets of these.
@@ -126,10 +136,21 @@ impl<'a> Place<'a, '_> {
         };
         // If all fit together, the order does not matter.
         let all_fit = verdicts.iter().all(|verdict| verdict.schedulable == Some(true));
-        if all_fit || !candidates.iter().any(has_equal) {
+        if all_fit {
             return (verdicts, Vec::new());
         }
-        let (mut verdicts, mut contested) = agreed(verdicts, &self.try_all(drafts, candidates, Order::Reversed), None);
+        let mut orders = Vec::new();
+        orders.extend(candidates.iter().any(has_equal).then_some(Order::Reversed));
+        let has_lower =
+            |candidate: &Candidate| candidates.iter().any(|other| other.pod.priority() < candidate.pod.priority());
+        let may_be_late = |candidate: &Candidate| never_preempts(candidate) && has_lower(candidate);
+        orders.extend(candidates.iter().any(may_be_late).then_some(Order::NeverPreemptingLast));
+        let (mut verdicts, mut contested) = (verdicts, Vec::new());
+        for order in orders {
+            let (checked, more) = agreed(verdicts, &self.try_all(drafts, candidates, order), None);
+            verdicts = checked;
+            contested.extend(more);
+        }
         for candidate in candidates.iter().filter(|candidate| has_equal(candidate)) {
             let Some(draft) = candidate.draft else { continue };
             if verdicts.iter().any(|verdict| verdict.draft == Some(draft) && verdict.schedulable == Some(false)) {

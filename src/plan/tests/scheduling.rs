@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::fixture::*;
 use crate::plan::{Assumption, ClusterChange, Finding, ObjectEffect, plan};
+use crate::snapshot::Known;
 use crate::testing::objects;
 
 fn request(cpu: &str, priority: i32) -> Value {
@@ -142,4 +143,41 @@ fn new_pod_waits_until_the_finalizer_of_the_old_one_is_removed() {
     assert_eq!(actions(of_agent(&plan)), "n1 Replace?");
     let expected = Assumption::Finalizers { node: "n1".into(), pods: vec!["ns/agent-n1".into()] };
     assert!(plan.assumptions.contains(&expected), "{:?}", plan.assumptions);
+}
+
+#[test]
+fn deleted_pods_of_another_daemonset_make_room_in_a_quota() {
+    let mut fixture = Fixture::new(2, rolling(json!(1)));
+    fixture.objects.quotas = Known::Known(vec![objects::from_json(json!({
+        "metadata": { "namespace": "ns", "name": "q" },
+        "spec": { "hard": { "pods": "2" } },
+        "status": { "hard": { "pods": "2" }, "used": { "pods": "2" } },
+    }))]);
+    let new = |fixture: &Fixture, no_node: bool| {
+        let mut daemon_sets = vec![other("new", json!({}))];
+        let selector = json!({ "spec": { "template": { "spec": { "nodeSelector": { "no": "such" } } } } });
+        daemon_sets.extend(no_node.then(|| with(&fixture.daemon_sets[0], selector)));
+        let plan = plan(fixture.world(), &ClusterChange { daemon_sets, ..ClusterChange::default() });
+        actions(plan.daemon_sets.iter().find(|one| one.name == "new").unwrap())
+    };
+    assert_eq!(new(&fixture, false), "n1 Create!, n2 Create!");
+    assert_eq!(new(&fixture, true), "n1 Create, n2 Create");
+    // One of the pods may stay.
+    let fixture = fixture.change_pod("n1", json!({ "metadata": { "finalizers": ["example.com/kept"] } }));
+    assert_eq!(new(&fixture, true), "n1 Create?, n2 Create?");
+}
+
+#[test]
+fn pod_that_never_preempts_may_come_too_late() {
+    let of = |policy: &str| {
+        let mut fixture = Fixture::new(1, rolling(json!(1)));
+        let class = json!({ "metadata": { "name": "high" }, "value": 100, "preemptionPolicy": policy });
+        fixture.objects.priority_classes = Known::Known(vec![objects::from_json(class)]);
+        let daemon_sets = vec![other("low", request("1500m", 0)), other("high", request("1500m", 100))];
+        let plan = plan(fixture.world(), &ClusterChange { daemon_sets, ..ClusterChange::default() });
+        let of = |name: &str| actions(plan.daemon_sets.iter().find(|one| one.name == name).unwrap());
+        [of("high"), of("low")]
+    };
+    assert_eq!(of("PreemptLowerPriority"), ["n1 Create", "n1 Create!"]);
+    assert_eq!(of("Never"), ["n1 Create?", "n1 Create?"]);
 }

@@ -169,7 +169,7 @@ pub(super) fn assumptions(plan: &Plan, length: ListLength) -> Vec<String> {
     }
     let competing = competing.into_iter().map(|(daemon_sets, names)| {
         let text = format!(
-            "{} compete for a place with equal priority; which one gets it is not known on {}",
+            "{} compete for a place; which one gets it is not known on {}",
             list(daemon_sets, length),
             nodes(&names, length)
         );
@@ -183,10 +183,9 @@ pub(super) fn assumptions(plan: &Plan, length: ListLength) -> Vec<String> {
 pub(super) fn assumption(assumption: &Assumption, length: ListLength) -> Option<String> {
     let text = match assumption {
         Assumption::NewPodsBecomeReady | Assumption::NoOtherPods => return None,
-        Assumption::OrderOfPods { node, daemon_sets } => format!(
-            "node {node}: {} compete for a place with equal priority; which one gets it is not known",
-            list(daemon_sets, length)
-        ),
+        Assumption::OrderOfPods { node, daemon_sets } => {
+            format!("node {node}: {} compete for a place; which one gets it is not known", list(daemon_sets, length))
+        }
         Assumption::OrderOfNodes { daemon_set, nodes: names } => format!(
             "{daemon_set}: its new pods exclude or attract each other; which get a place is not known on {}",
             nodes(names, length)

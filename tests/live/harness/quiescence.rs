@@ -20,6 +20,9 @@ use crate::harness::plane_layout::SILENT;
 /// How long nothing may change before the cluster counts as quiescent.
 const STABLE_PERIOD: Duration = Duration::from_millis(700);
 
+/// The same if the API server rejects pods: the controller tries again, with ever longer pauses.
+const STABLE_PERIOD_WITHOUT_PODS: Duration = Duration::from_secs(8);
+
 /// The state that must not change. It contains no heartbeats of nodes.
 #[derive(PartialEq)]
 struct ClusterState {
@@ -73,16 +76,18 @@ pub(crate) async fn wait_until_quiescent(plane: &ControlPlane, timeout: Duration
     wait_until_within("the DaemonSet controller is idle", left(), async || {
         let backlog = plane.daemon_set_backlog().await?;
         let state = observe(plane).await.map_err(message)?;
-        let mut reasons = state.unfinished();
+        let mut reasons = state.unobserved();
+        let missing = state.without_pods();
+        let stable = if missing.is_empty() { STABLE_PERIOD } else { STABLE_PERIOD_WITHOUT_PODS };
         if backlog > 0 {
             reasons.push_str("its work queue is not empty; ");
         }
         match &last {
             Some((since, before)) if *before == state => {
-                if reasons.is_empty() && since.elapsed() >= STABLE_PERIOD {
+                if reasons.is_empty() && since.elapsed() >= stable {
                     Ok(())
                 } else {
-                    Err(format!("{reasons}no change"))
+                    Err(format!("{reasons}{missing}no change"))
                 }
             }
             before => {
@@ -151,14 +156,22 @@ async fn observe(plane: &ControlPlane) -> Result<ClusterState, Failed> {
 }
 
 impl ClusterState {
-    /// What the controller has not done yet, according to the DaemonSets.
-    fn unfinished(&self) -> String {
+    /// The DaemonSets that the controller has not observed yet.
+    fn unobserved(&self) -> String {
         let mut text = String::new();
         for (name, set) in &self.daemon_sets {
             let (generation, observed) = (set.generation, set.observed_generation);
             if generation != observed {
                 let _ = write!(text, "{name} is at generation {generation:?}, observed {observed:?}; ");
             }
+        }
+        text
+    }
+
+    /// The DaemonSets that have no pod on some nodes: not yet, or because the API server rejects it.
+    fn without_pods(&self) -> String {
+        let mut text = String::new();
+        for (name, set) in &self.daemon_sets {
             let [desired, current, ..] = set.counts;
             if desired != current {
                 let _ = write!(text, "{name} has pods on {current} of {desired} nodes; ");
