@@ -42,7 +42,7 @@ pub(crate) enum FalseAlarm {
     VirtualNode,
     /// A taint was added after the pod had started. The pod keeps running, and is available.
     PodKeepsRunning,
-    /// The update strategy is `OnDelete`: outdated pods remain until somebody deletes them.
+    /// The update strategy is `OnDelete`: outdated pods remain until they are deleted.
     AwaitingDeletion,
     /// The rollout makes progress.
     RolloutInProgress,
@@ -220,12 +220,11 @@ fn only_by_taints(row: &NodeCoverage<'_>, is_meant: impl Fn(&crate::snapshot::Ta
 }
 
 fn is_down(node: &Node) -> bool {
-    node.condition("Ready").is_some_and(|ready| ready.status != "True")
+    node.not_ready_condition().is_some()
 }
 
 fn not_ready_since(node: &Node) -> Option<Timestamp> {
-    let ready = node.condition("Ready").filter(|ready| ready.status != "True")?;
-    Some(ready.last_transition_time?.timestamp())
+    Some(node.not_ready_condition()?.last_transition_time?.timestamp())
 }
 
 /// Whether the node is cordoned, drained, in maintenance, or being deleted.

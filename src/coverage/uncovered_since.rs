@@ -25,7 +25,7 @@ pub(super) fn uncovered_since(state: State, pod: Option<&PodSummary>, node: Opti
         Some(ready) if !ready.is_true() => ready.last_transition_time.map(|time| time.timestamp()),
         // A ready pod does not cover a node whose kubelet is silent.
         Some(_) => {
-            let ready = node?.condition("Ready").filter(|condition| condition.status != "True")?;
+            let ready = node?.not_ready_condition()?;
             ready.last_transition_time.map(|time| time.timestamp())
         }
         None => pod.metadata.creation_timestamp.map(|time| time.timestamp()),

@@ -189,7 +189,7 @@ impl<'a> NodeView<'a> {
     /// may come first.
     pub(super) fn down(&self) -> Option<NodeOutage<'a>> {
         let node = self.node?;
-        let ready = node.condition("Ready").filter(|condition| condition.status != "True");
+        let ready = node.not_ready_condition();
         let by_condition = ready.map(|condition| NodeOutage {
             reason: &condition.reason,
             since: condition.last_transition_time.map(|time| time.timestamp()),

@@ -333,7 +333,7 @@ impl Reason {
 
     /// That the node is not ready, if it is not: then no pod on the node is ready.
     pub(crate) fn node_not_ready(node: &Node) -> Option<Self> {
-        let condition = node.condition("Ready").filter(|condition| condition.status != "True")?;
+        let condition = node.not_ready_condition()?;
         Some(Self::NodeNotReady {
             status: if condition.status == "False" { ReadyStatus::False } else { ReadyStatus::Unknown },
             reason: condition.reason.clone(),

@@ -19,7 +19,6 @@ use crate::admission::PredictedPod;
 use crate::explain::Reason;
 use crate::explain::diagnosis::kubelet_checks;
 use crate::explain::pod::is_ready;
-use crate::rollout::Strategy;
 use crate::snapshot::Node;
 use crate::snapshot::pod::Pod;
 
@@ -178,7 +177,7 @@ fn reset(pods: &PodsByNode<'_>, drafts: &mut [Draft<'_>]) {
 fn removed_pods<'a>(drafts: &[Draft<'a>]) -> HashSet<&'a str> {
     let mut removed = HashSet::new();
     for draft in drafts {
-        let is_surge = matches!(draft.strategy, Strategy::Surge { .. });
+        let is_surge = draft.strategy.is_surge();
         for node in &draft.nodes {
             let is_of_rollout = matches!(node.cause, Cause::Rollout | Cause::RolloutAtOnce);
             let leaves = match node.action {
@@ -206,7 +205,7 @@ fn is_held(pod: &Pod, removed: &HashSet<&str>) -> bool {
 
 /// Whether the new pod is created only when something has removed the finalizers of the old one.
 fn waits_for_finalizer(draft: &Draft<'_>, node: &NodeDraft<'_>) -> bool {
-    let is_surge = matches!(draft.strategy, Strategy::Surge { .. });
+    let is_surge = draft.strategy.is_surge();
     node.action == NodeAction::Replace && !is_surge && node.live_pods().any(|pod| !pod.metadata.finalizers.is_empty())
 }
 

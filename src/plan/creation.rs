@@ -14,7 +14,6 @@ use crate::admission::{self, AdmissionPlugin, AdmissionRejection, PredictedPod};
 use crate::check_result::CheckResult;
 use crate::explain::Reason;
 use crate::explain::diagnosis::CheckReason;
-use crate::rollout::Strategy;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Missing};
 
@@ -184,7 +183,7 @@ fn quota(world: &World, draft: &Draft<'_>, pod: &Pod, created: &[Pod], leaving: 
         return QuotaForecast { forecast: AdmissionForecast { plugin, result, rejected }, rejected: Some(rejected) };
     }
     // A pod of a rollout takes the place of its old pod, which a surge keeps meanwhile.
-    let is_surge = matches!(draft.strategy, Strategy::Surge { .. });
+    let is_surge = draft.strategy.is_surge();
     let of_rollout = draft
         .nodes
         .iter()

@@ -213,10 +213,11 @@ impl<'a> Draft<'a> {
 
     /// The number of the revision that the new template had before.
     pub(super) fn earlier_revision(&self, world: &World) -> Option<i64> {
-        let Some(ChangedFrom::DaemonSet(before)) = self.from else { return None };
+        if self.effect() == ObjectEffect::Created || keeps_template(self.from, self.coverage) {
+            return None;
+        }
         let revisions = world.snapshot.revisions.known()?;
-        let is_other = before.spec.template != self.coverage.daemon_set.spec.template;
-        revision::current_of(self.coverage.daemon_set, revisions).filter(|_| is_other)?.revision
+        revision::current_of(self.coverage.daemon_set, revisions)?.revision
     }
 }
 
@@ -277,7 +278,7 @@ fn decide(
     strategy: Strategy,
     availability: Availability<'_>,
 ) -> (NodeAction, Cause) {
-    let is_surge = matches!(strategy, Strategy::Surge { .. });
+    let is_surge = strategy.is_surge();
     let has_ended = |pod: &&PodSummary| pod.is_terminal();
     let running = || pods.new.iter().chain(&pods.old).filter(|pod| !has_ended(pod));
     let has_running = running().next().is_some();

@@ -102,7 +102,7 @@ fn keeps_from_running(obstacle: &crate::explain::diagnosis::CheckReason) -> bool
 
 /// Whether the node uses the budget before another pod is replaced, and does not stop.
 fn uses_budget_for_good(draft: &Draft<'_>, node: &NodeDraft<'_>) -> bool {
-    let is_surge = matches!(draft.strategy, Strategy::Surge { .. });
+    let is_surge = draft.strategy.is_surge();
     let Some(pods) = &node.pods else { return false };
     match (node.action, node.cause) {
         (NodeAction::Create | NodeAction::Evict, _) | (NodeAction::Replace, Cause::Sync | Cause::Preemption) => {
@@ -123,7 +123,7 @@ fn uses_budget_for_good(draft: &Draft<'_>, node: &NodeDraft<'_>) -> bool {
 fn keeps_budget(draft: &Draft<'_>, node: &NodeDraft<'_>) -> bool {
     let Some(row) = node.row else { return false };
     let Some(pods) = &node.pods else { return false };
-    let is_surge = matches!(draft.strategy, Strategy::Surge { .. });
+    let is_surge = draft.strategy.is_surge();
     if is_surge {
         return !pods.new.is_empty() && !pods.old.is_empty() && !row.is_available;
     }

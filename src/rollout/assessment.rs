@@ -33,7 +33,7 @@ pub(super) fn assessments<'a>(
     rejections: &[NodeProblem],
     availability: Availability<'a>,
 ) -> Vec<NodeAssessment<'a>> {
-    let is_surge = matches!(strategy, Strategy::Surge { .. });
+    let is_surge = strategy.is_surge();
     let mut conflicts = SurgeConflicts::new(coverage, availability);
     let find = |site: NodePods<'a>| {
         let reasons = reasons(&site, availability);

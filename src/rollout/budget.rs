@@ -24,6 +24,11 @@ pub(crate) enum Strategy {
 }
 
 impl Strategy {
+    /// Whether new pods are created next to the old ones.
+    pub(crate) fn is_surge(self) -> bool {
+        matches!(self, Self::Surge { .. })
+    }
+
     /// Resolves the strategy of the DaemonSet. `desired` is the number of eligible nodes.
     pub(crate) fn new(daemon_set: &DaemonSet, desired: usize) -> Self {
         let strategy = daemon_set.spec.update_strategy.as_ref();

@@ -161,6 +161,6 @@ impl<'a> NodePods<'a> {
 
     /// The `Ready` condition of the node, if it is not `True`.
     pub(super) fn down(&self) -> Option<&'a crate::snapshot::node::NodeCondition> {
-        self.node?.condition("Ready").filter(|condition| condition.status != "True")
+        self.node?.not_ready_condition()
     }
 }

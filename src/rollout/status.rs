@@ -123,7 +123,7 @@ fn may_be_rejected(
     strategy: Strategy,
     availability: Availability<'_>,
 ) -> bool {
-    let is_surge = matches!(strategy, Strategy::Surge { .. });
+    let is_surge = strategy.is_surge();
     // If not all pods could be read, it is unknown whether a node needs one, unless the controller counts none.
     (availability.has_all_pods || status_counts_no_pods(daemon_set))
         && node_pods.iter().any(|site| site.needs_pod(is_surge) || (is_surge && site.only_outdated().is_some()))

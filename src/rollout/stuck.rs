@@ -39,7 +39,7 @@ impl StuckProof {
         availability: Availability<'_>,
     ) -> Self {
         let eligible = || assessments.iter().filter(|assessment| assessment.site.is_eligible);
-        let is_surge = matches!(strategy, Strategy::Surge { .. });
+        let is_surge = strategy.is_surge();
         let is_available = |assessment: &NodeAssessment<'_>| {
             assessment.site.only_outdated().is_some_and(|old| availability.is_available(old))
         };

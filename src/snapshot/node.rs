@@ -90,6 +90,11 @@ impl Node {
         LIFECYCLE_CONDITIONS.into_iter().find_map(|type_| self.condition(type_).filter(is_true))
     }
 
+    /// The `Ready` condition, if it is not `True`.
+    pub(crate) fn not_ready_condition(&self) -> Option<&NodeCondition> {
+        self.condition("Ready").filter(|condition| condition.status != "True")
+    }
+
     pub(crate) fn condition(&self, type_: &str) -> Option<&NodeCondition> {
         self.status.conditions.iter().find(|condition| condition.type_ == type_)
     }

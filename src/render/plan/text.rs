@@ -167,16 +167,15 @@ pub(super) fn assumptions(plan: &Plan, length: ListLength) -> Vec<String> {
             competing.entry(daemon_sets).or_default().push(node.clone());
         }
     }
-    let competing = competing.into_iter().map(|(daemon_sets, names)| {
-        let text = format!(
-            "{} compete for a place; which one gets it is not known on {}",
-            list(daemon_sets, length),
-            nodes(&names, length)
-        );
-        sanitize(&text)
-    });
+    let competing = competing
+        .into_iter()
+        .map(|(daemon_sets, names)| format!("{} on {}", competition(daemon_sets, length), nodes(&names, length)));
     let others = plan.assumptions.iter().filter(|one| !matches!(one, Assumption::OrderOfPods { .. }));
     competing.chain(others.filter_map(|one| assumption(one, length))).collect()
+}
+
+fn competition(daemon_sets: &[String], length: ListLength) -> String {
+    format!("{} compete for a place; which one gets it is not known", list(daemon_sets, length))
 }
 
 /// An assumption that is particular to this plan.

@@ -58,7 +58,7 @@ fn columns<'a>(with_namespace: bool, screen: ViewOptions) -> Columns<'static, Di
 
 /// The conditions of the node that affect all DaemonSets.
 fn condition(node: &Node, screen: ViewOptions) -> String {
-    let ready = node.condition("Ready").filter(|condition| condition.status != "True");
+    let ready = node.not_ready_condition();
     let down = ready.map(|condition| {
         let since = condition.last_transition_time.map(|time| format!(" for {}", age(time.timestamp(), screen.now)));
         format!(": NotReady{} ({})", since.unwrap_or_default(), sanitize(&condition.reason))
