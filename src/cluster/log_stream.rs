@@ -16,7 +16,7 @@ use crate::error::Error;
 /// From when a log is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Since {
-    /// So many seconds ago.
+    /// A number of seconds ago.
     Seconds(u64),
     Time(Timestamp),
 }

@@ -256,8 +256,8 @@ fn keeps_template(from: Option<&ChangedFrom>, coverage: &Coverage<'_>) -> bool {
     }
 }
 
-/// Pods of which it is not known whether they are up to date are taken as such: otherwise every plan on a cluster without
-/// its revisions would have the rollouts of all its DaemonSets.
+/// Takes pods as up to date if it is not known whether they are: otherwise every plan on a cluster without its revisions
+/// would have the rollouts of all its DaemonSets.
 fn take_as_current(site: &mut NodePods<'_>, coverage: &Coverage<'_>) {
     let (unknown, old) =
         site.old.iter().copied().partition(|pod| revision::is_current(pod, &coverage.revision).is_none());

@@ -37,7 +37,7 @@ impl Output {
         let (pieces, receiver) = mpsc::channel(WAITING);
         let (ended, written) = oneshot::channel();
         std::thread::Builder::new().spawn(move || {
-            // Nobody waits for the result after a signal.
+            // No task waits for the result after a signal.
             let _ = ended.send(write(receiver));
         })?;
         Ok((Self { pieces }, Written(written)))

@@ -18,7 +18,7 @@ use crate::harness::registry::LiveTest;
 
 pub(crate) const TESTS: &[LiveTest] = live_tests![missing_permissions_are_reported];
 
-/// What a user may do besides listing DaemonSets, nodes and pods.
+/// What a user may do, apart from listing DaemonSets, nodes and pods.
 struct User {
     name: &'static str,
     rules: fn() -> Vec<Value>,
@@ -73,7 +73,7 @@ fn missing_permissions_are_reported(ctx: &Ctx) -> Result<(), Failed> {
         let stderr = String::from_utf8_lossy(&output.stderr);
         check(&document(&String::from_utf8_lossy(&output.stdout))?, &stderr)?;
         ensure(!stderr.contains("cannot "), || stderr.into_owned())?;
-        let nothing = plane.ds(&["plan", "apply", "-f", &path, "--as", "nobody"]);
+        let nothing = plane.ds(&["plan", "apply", "-f", &path, "--as", "without-rights"]);
         ensure(nothing.status.code() == Some(2) && nothing.stdout.is_empty(), || {
             String::from_utf8_lossy(&nothing.stderr).into_owned()
         })

@@ -109,7 +109,7 @@ impl LogKubelet {
         self.change(pod, |log| (log.cuts, log.is_broken) = (log.cuts + 1, true));
     }
 
-    /// Continues the log of a pod with a line of so many bytes that has no end.
+    /// Continues the log of a pod with a line of this many bytes, which has no end.
     pub(crate) fn set_endless(&self, pod: &str, bytes: usize) {
         self.change(pod, |log| log.endless = bytes);
     }
