@@ -23,6 +23,7 @@ pub(crate) mod plan;
 mod preemption;
 pub(crate) mod progress;
 mod reason;
+mod reason_view;
 
 mod remedy;
 pub(crate) mod rollout;

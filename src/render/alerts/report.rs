@@ -8,9 +8,9 @@ use crate::alerts::{
     ActiveAlert, Alert, AlertState, CauseType, DaemonSetAlerts, FalseAlarm, MissedAlert, NodeCause, Verdict,
 };
 use crate::coverage::Counts;
-use crate::explain::{Reason, State};
+use crate::explain::State;
 use crate::render::name_list::ListLength;
-use crate::render::reason::detail;
+use crate::render::reason_view::ReasonView;
 use crate::render::remedy::Remedy;
 use crate::render::structured::Head;
 use crate::rollout::Phase;
@@ -95,14 +95,6 @@ struct CauseView<'a> {
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct ReasonView<'a> {
-    #[serde(flatten)]
-    reason: &'a Reason,
-    message: String,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct MissedView<'a> {
     #[serde(flatten)]
     missed: &'a MissedAlert,
@@ -155,7 +147,6 @@ fn alert<'a>(active: &'a ActiveAlert<'a>, of: &DaemonSetAlerts<'_>, now: Timesta
 }
 
 fn cause<'a>(cause: &'a NodeCause<'a>, now: Timestamp) -> CauseView<'a> {
-    let reason = |reason| ReasonView { reason, message: detail(reason, now, ListLength::Handful) };
     CauseView {
         node: cause.node,
         cause_type: cause.cause_type,
@@ -164,6 +155,6 @@ fn cause<'a>(cause: &'a NodeCause<'a>, now: Timestamp) -> CauseView<'a> {
         since: cause.since,
         false_alarm: cause.false_alarm,
         message: causes::in_detail(cause, now, ListLength::Handful),
-        reason: cause.reason.as_ref().map(reason),
+        reason: cause.reason.as_ref().map(|reason| ReasonView::new(reason, now)),
     }
 }

@@ -7,8 +7,7 @@ use serde::Serialize;
 use crate::coverage::{Counts, Coverage, NodeCoverage};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
-use crate::render::name_list::ListLength;
-use crate::render::reason::detail;
+use crate::render::reason_view::ReasonView;
 use crate::render::structured::Head;
 use crate::render::text::sanitize;
 use crate::revision::{RevisionSource, revision_of};
@@ -58,14 +57,6 @@ struct CoverageNode<'a> {
     reasons: Vec<ReasonView<'a>>,
 }
 
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct ReasonView<'a> {
-    #[serde(flatten)]
-    reason: &'a Reason,
-    message: String,
-}
-
 impl<'a> Report<'a> {
     /// The report of these DaemonSets, limited to the rows that `is_shown` selects.
     pub(crate) fn new(
@@ -106,7 +97,7 @@ static NO_STATUS: DaemonSetStatus = DaemonSetStatus {
 
 fn node_view<'a>(row: &'a NodeCoverage<'a>, now: Timestamp) -> CoverageNode<'a> {
     let pod = row.pods.first();
-    let reason = |reason: &'a Reason| ReasonView { reason, message: detail(reason, now, ListLength::Handful) };
+    let reason = |reason: &'a Reason| ReasonView::new(reason, now);
     CoverageNode {
         node: row.node,
         placement: row.placement,

@@ -9,7 +9,7 @@ use super::lock::{LockView, PauseView};
 use crate::cycle::LockSighting;
 use crate::explain::{Reason, State};
 use crate::render::name_list::ListLength;
-use crate::render::reason::detail;
+use crate::render::reason_view::ReasonView;
 use crate::render::remedy::Remedy;
 use crate::render::structured::Head;
 use crate::revision::{RevisionSource, revision_of};
@@ -172,15 +172,6 @@ fn node_view<'a>(progress: &'a NodeProgress<'a>, now: Timestamp) -> RolloutNode<
     }
 }
 
-/// A reason in JSON.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct ReasonView<'a> {
-    #[serde(flatten)]
-    reason: &'a Reason,
-    message: String,
-}
-
 fn reason_views(reasons: &[Reason], now: Timestamp) -> Vec<ReasonView<'_>> {
-    reasons.iter().map(|reason| ReasonView { reason, message: detail(reason, now, ListLength::Handful) }).collect()
+    reasons.iter().map(|reason| ReasonView::new(reason, now)).collect()
 }
