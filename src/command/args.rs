@@ -11,6 +11,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use crate::cluster::access::AccessOptions;
+use crate::error::Error;
 use crate::explain::State;
 use crate::render::terminal::ColorChoice;
 
@@ -98,6 +99,34 @@ impl Global {
     /// default.
     pub(crate) fn namespace_or(&self, default: Option<String>) -> Option<String> {
         if self.all_namespaces { None } else { self.given_namespace().or(default) }
+    }
+
+    /// Rejects `--all-namespaces` for a command about one DaemonSet.
+    ///
+    /// # Errors
+    /// It was given.
+    pub(crate) fn check_one_daemon_set(&self, command: &str) -> Result<(), Error> {
+        if !self.all_namespaces {
+            return Ok(());
+        }
+        Err(Error::Usage {
+            message: format!("{command} takes one DaemonSet and cannot be combined with --all-namespaces"),
+            hint: "select its namespace with -n".into(),
+        })
+    }
+
+    /// Rejects flags that do not apply to a command about the containers of one DaemonSet.
+    ///
+    /// # Errors
+    /// `--from` or `--all-namespaces` was given.
+    pub(crate) fn check_live_daemon_set(&self, command: &str) -> Result<(), Error> {
+        if self.from.is_empty() {
+            return self.check_one_daemon_set(command);
+        }
+        Err(Error::Usage {
+            message: format!("{command} cannot be combined with --from: a saved cluster has no running containers"),
+            hint: "remove --from to use the current context".into(),
+        })
     }
 
     /// The options for the connection to a live cluster.

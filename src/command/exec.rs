@@ -5,10 +5,10 @@ pub(crate) mod args;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use super::logs::options::{check_live, daemon_set_and_nodes};
 use crate::cluster::file::Detail;
 use crate::cluster::kubectl::{self, ExecCommand};
 use crate::command::args::Global;
+use crate::command::args::names::daemon_set_and_nodes;
 use crate::command::exec::args::ExecArgs;
 use crate::coverage::{Coverage, NodeCoverage, compute_coverage, event_query};
 use crate::error::{Error, system_words};
@@ -17,11 +17,12 @@ use crate::load::{Request, full_node_names, open, resolve_nodes};
 use crate::logs::{NoLog, newest_pod};
 use crate::render::logs::no_pod;
 use crate::render::{progress, terminal};
+use crate::snapshot::pod_summary::ContainerStatus;
 use crate::snapshot::{PodSummary, Snapshot};
 
 /// Runs `exec`. On Unix, kubectl replaces this process.
 pub(crate) async fn run(args: ExecArgs, global: Global) -> Result<ExitCode, Error> {
-    check_live("exec", &global)?;
+    global.check_live_daemon_set("exec")?;
     let (name, nodes) = daemon_set_and_nodes(args.name, args.node)?;
     let [node] = nodes.as_slice() else {
         return Err(Error::usage_of("exec", "exec takes one DaemonSet and one node"));
@@ -74,10 +75,7 @@ fn row_of<'r, 'a>(coverage: &'r Coverage<'a>, node: &str) -> Result<&'r NodeCove
 
 /// The pod on the node that has a running container.
 fn running_pod<'a>(row: &NodeCoverage<'a>) -> Option<&'a PodSummary> {
-    let runs = |pod: &&PodSummary| {
-        let mut statuses = pod.status.container_statuses.iter().chain(&pod.status.init_container_statuses);
-        statuses.any(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
-    };
+    let runs = |pod: &&PodSummary| pod.status.all_container_statuses().any(ContainerStatus::is_running);
     let running: Vec<&PodSummary> = row.pods.iter().copied().filter(runs).collect();
     newest_pod(&running)
 }

@@ -37,7 +37,6 @@ impl NodeCoverage<'_> {
     /// The sum of the restarts of all containers of the first pod.
     pub(crate) fn restarts(&self) -> Option<i64> {
         let status = &self.pods.first()?.status;
-        let all = status.container_statuses.iter().chain(&status.init_container_statuses);
-        Some(all.map(|status| i64::from(status.restart_count)).sum())
+        Some(status.all_container_statuses().map(|status| i64::from(status.restart_count)).sum())
     }
 }

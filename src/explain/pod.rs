@@ -245,14 +245,10 @@ fn progress(pod: &PodSummary) -> Option<Reason> {
             pod.spec.init_containers.iter().take_while(|init| is_done(pod, &init.name, init.is_sidecar())).count();
         let current = pod.spec.init_containers.get(done);
         let status = current.and_then(|init| pod.status.init_container_statuses.iter().find(|s| s.name == init.name));
-        let container = status.filter(|status| runs(status)).map(|status| status.name.to_string());
+        let container = status.filter(|status| status.is_running()).map(|status| status.name.to_string());
         return Some(Reason::Initializing { done, total, container });
     }
-    (!pod.status.container_statuses.iter().all(runs)).then_some(Reason::ContainerCreating)
-}
-
-fn runs(status: &ContainerStatus) -> bool {
-    status.state.as_ref().is_some_and(|state| state.running.is_some())
+    (!pod.status.container_statuses.iter().all(ContainerStatus::is_running)).then_some(Reason::ContainerCreating)
 }
 
 /// An ordinary init container is done when it exited with 0, a sidecar when it has started.

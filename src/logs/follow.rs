@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::selection::{has_log, status_of};
 use crate::snapshot::PodSummary;
+use crate::snapshot::pod_summary::ContainerStatus;
 
 /// The delay after the first stream that brought nothing; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -30,12 +31,11 @@ impl ContainerView {
     /// The container of a pod that exists.
     pub(crate) fn new(pod: &PodSummary, container: &str) -> Self {
         let status = status_of(pod, container);
-        let state = status.and_then(|status| status.state.as_deref());
         Self {
             exists: true,
             terminating: pod.is_terminating(),
             has_log: status.is_some_and(has_log),
-            running: state.is_some_and(|state| state.running.is_some()),
+            running: status.is_some_and(ContainerStatus::is_running),
             restarts: status.map_or(0, |status| status.restart_count),
         }
     }

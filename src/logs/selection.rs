@@ -159,19 +159,17 @@ fn has_crashed(status: &ContainerStatus) -> bool {
 }
 
 pub(super) fn status_of<'p>(pod: &'p PodSummary, container: &str) -> Option<&'p ContainerStatus> {
-    let mut all = pod.status.container_statuses.iter().chain(&pod.status.init_container_statuses);
-    all.find(|status| status.name == container)
+    pod.status.all_container_statuses().find(|status| status.name == container)
 }
 
 /// Whether the kubelet has a log of any container of the pod.
 pub(crate) fn has_any_log(pod: &PodSummary) -> bool {
-    pod.status.container_statuses.iter().chain(&pod.status.init_container_statuses).any(has_log)
+    pod.status.all_container_statuses().any(has_log)
 }
 
 /// Whether the kubelet has a log of the container: it runs, or it has run.
 pub(super) fn has_log(status: &ContainerStatus) -> bool {
-    let runs = status.state.as_ref().is_some_and(|state| state.running.is_some());
-    runs || is_ended(status) || status.last_state.as_deref().is_some_and(has_ended)
+    status.is_running() || is_ended(status) || status.last_state.as_deref().is_some_and(has_ended)
 }
 
 fn is_ended(status: &ContainerStatus) -> bool {

@@ -222,6 +222,11 @@ fn is_read(condition: &Condition, has_init_containers: bool) -> bool {
 }
 
 impl SummaryStatus {
+    /// The statuses of all containers, those of init containers last.
+    pub(crate) fn all_container_statuses(&self) -> impl Iterator<Item = &ContainerStatus> {
+        self.container_statuses.iter().chain(&self.init_container_statuses)
+    }
+
     fn compact(&mut self, has_init_containers: bool, interner: &mut Interner) {
         for text in [&mut self.phase, &mut self.reason, &mut self.message] {
             interner.text(text);
@@ -242,6 +247,10 @@ impl SummaryStatus {
 }
 
 impl ContainerStatus {
+    pub(crate) fn is_running(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.running.is_some())
+    }
+
     fn compact(&mut self, interner: &mut Interner) {
         interner.text(&mut self.name);
         interner.text(&mut self.image);
@@ -282,8 +291,8 @@ impl PodSummary {
     /// Whether the pod is being deleted.
     /// Whether all containers have started and none has ended.
     pub(crate) fn containers_run(&self) -> bool {
-        let runs = |container: &ContainerStatus| container.state.as_ref().is_some_and(|state| state.running.is_some());
-        !self.status.container_statuses.is_empty() && self.status.container_statuses.iter().all(runs)
+        !self.status.container_statuses.is_empty()
+            && self.status.container_statuses.iter().all(ContainerStatus::is_running)
     }
 
     pub(crate) fn is_terminating(&self) -> bool {

@@ -92,6 +92,25 @@ pub(crate) fn only_name(names: Vec<DaemonSetName>, command: &str) -> Result<Daem
     }
 }
 
+/// The DaemonSet and the nodes, also of `TYPE NAME NODE…`.
+pub(crate) fn daemon_set_and_nodes(
+    name: DaemonSetName,
+    mut nodes: Vec<String>,
+) -> Result<(DaemonSetName, Vec<String>), Error> {
+    let mut name = name;
+    if name.namespace.is_none() && is_daemon_set_type(&name.name) && !nodes.is_empty() {
+        let word = nodes.remove(0);
+        name = daemon_set_name(&word).map_err(|fault| Error::Usage {
+            message: format!("{word:?}: {fault}"),
+            hint: "use NAME or ds/NAME".into(),
+        })?;
+    }
+    if nodes.len() > 1 && nodes.first().is_some_and(|word| is_node_type(word)) {
+        nodes.remove(0);
+    }
+    Ok((name, nodes))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -137,5 +156,24 @@ mod tests {
         let names = |words: &[&str]| words.iter().map(|word| daemon_set_name(word).unwrap()).collect::<Vec<_>>();
         assert_eq!(only_name(names(&["ds", "a/x"]), "cycle").unwrap(), name(Some("a"), "x"));
         assert!(only_name(names(&["x", "y"]), "cycle").unwrap_err().to_string().contains("\"y\" too"));
+    }
+
+    #[test]
+    fn type_before_a_name_and_before_nodes_is_dropped() {
+        let parsed = |words: &[&str]| {
+            let nodes = words[1..].iter().map(|word| (*word).to_owned()).collect();
+            let (name, nodes) = daemon_set_and_nodes(daemon_set_name(words[0]).unwrap(), nodes).unwrap();
+            (name.to_string(), nodes.join(" "))
+        };
+        for (words, name, nodes) in [
+            (&["x"][..], "x", ""),
+            (&["x", "n1", "n2"], "x", "n1 n2"),
+            (&["ds", "x", "n1"], "x", "n1"),
+            (&["ds"], "ds", ""),
+            (&["x", "node", "n1"], "x", "n1"),
+            (&["x", "node"], "x", "node"),
+        ] {
+            assert_eq!(parsed(words), (name.to_owned(), nodes.to_owned()), "{words:?}");
+        }
     }
 }

@@ -70,12 +70,7 @@ pub(super) enum Mode {
 /// # Errors
 /// A selector or node name matches no node; flags cannot be combined.
 pub(super) async fn from_args(args: CycleArgs, global: &Global, source: &Source) -> Result<CycleOptions, Error> {
-    if global.all_namespaces {
-        return Err(Error::Usage {
-            message: "cycle takes one DaemonSet and cannot be combined with --all-namespaces".into(),
-            hint: "select its namespace with -n".into(),
-        });
-    }
+    global.check_one_daemon_set("cycle")?;
     let name = only_name(args.name.clone(), "cycle")?;
     let required = required_daemon_sets(&args, &name, global.namespace_or(source.default_namespace()))?;
     let CycleArgs { all, nodes, node, order, include_not_ready, max_unavailable, canary, soak, .. } = &args;

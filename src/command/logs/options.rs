@@ -2,8 +2,8 @@
 
 use super::args::LogsArgs;
 use crate::cluster::log_stream::Since;
-use crate::command::args::names::{is_daemon_set_type, is_node_type};
-use crate::command::args::{Global, daemon_set_name};
+use crate::command::args::Global;
+use crate::command::args::names::daemon_set_and_nodes;
 use crate::error::Error;
 use crate::load::Request;
 use crate::logs::{ContainerChoice, RunChoice};
@@ -46,7 +46,7 @@ impl LogsOptions {
     /// # Errors
     /// Flags cannot be combined; a name is invalid.
     pub(super) fn from_args(args: LogsArgs, global: &Global) -> Result<Self, Error> {
-        check_live("logs", global)?;
+        global.check_live_daemon_set("logs")?;
         let (name, names) = daemon_set_and_nodes(args.name, args.node)?;
         let since =
             args.since.map(|since| Since::Seconds(since.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)));
@@ -90,70 +90,6 @@ impl LogsOptions {
             Tail::Lines(lines) => Some(lines),
             Tail::Default if has_several_nodes && self.since.is_none() => Some(SELECTOR_TAIL),
             Tail::Default | Tail::All => None,
-        }
-    }
-}
-
-/// The DaemonSet and the nodes, also of `TYPE NAME NODE…`.
-pub(in crate::command) fn daemon_set_and_nodes(
-    name: DaemonSetName,
-    mut nodes: Vec<String>,
-) -> Result<(DaemonSetName, Vec<String>), Error> {
-    let mut name = name;
-    if name.namespace.is_none() && is_daemon_set_type(&name.name) && !nodes.is_empty() {
-        let word = nodes.remove(0);
-        name = daemon_set_name(&word).map_err(|fault| Error::Usage {
-            message: format!("{word:?}: {fault}"),
-            hint: "use NAME or ds/NAME".into(),
-        })?;
-    }
-    if nodes.len() > 1 && nodes.first().is_some_and(|word| is_node_type(word)) {
-        nodes.remove(0);
-    }
-    Ok((name, nodes))
-}
-
-/// Rejects flags that do not apply to a command about the pods of one DaemonSet of a live cluster.
-///
-/// # Errors
-/// `--from` or `--all-namespaces` was given.
-pub(in crate::command) fn check_live(command: &str, global: &Global) -> Result<(), Error> {
-    if !global.from.is_empty() {
-        return Err(Error::Usage {
-            message: format!("{command} cannot be combined with --from: a saved cluster has no running containers"),
-            hint: "remove --from to use the current context".into(),
-        });
-    }
-    if global.all_namespaces {
-        return Err(Error::Usage {
-            message: format!("{command} takes one DaemonSet and cannot be combined with --all-namespaces"),
-            hint: "select its namespace with -n".into(),
-        });
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn type_before_a_name_is_dropped() {
-        let parsed = |words: &[&str]| {
-            let nodes = words[1..].iter().map(|word| (*word).to_owned()).collect();
-            let (name, nodes) = daemon_set_and_nodes(daemon_set_name(words[0]).unwrap(), nodes).unwrap();
-            (name.to_string(), nodes.join(" "))
-        };
-        for (words, name, nodes) in [
-            (&["x"][..], "x", ""),
-            (&["x", "n1", "n2"], "x", "n1 n2"),
-            (&["ds", "x", "n1"], "x", "n1"),
-            (&["ds"], "ds", ""),
-            (&["x", "node", "n1"], "x", "n1"),
-            (&["x", "node"], "x", "node"),
-        ] {
-            assert_eq!(parsed(words), (name.to_owned(), nodes.to_owned()), "{words:?}");
         }
     }
 }

@@ -69,12 +69,7 @@ pub(super) fn request(
     global: &Global,
     source: &Source,
 ) -> Result<Request, Error> {
-    if global.all_namespaces {
-        return Err(Error::Usage {
-            message: format!("{command} takes one DaemonSet and cannot be combined with --all-namespaces"),
-            hint: "select its namespace with -n".into(),
-        });
-    }
+    global.check_one_daemon_set(command)?;
     let name = only_name(names, command)?;
     Ok(Request::new(global.namespace_or(source.default_namespace()), vec![name]))
 }

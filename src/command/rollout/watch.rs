@@ -75,12 +75,7 @@ pub(super) async fn watch(
     if !global.from.is_empty() {
         return Err(usage("cannot watch a saved cluster: it does not change", "pass --once"));
     }
-    if global.all_namespaces {
-        return Err(usage(
-            "rollout watch takes one DaemonSet and cannot be combined with --all-namespaces",
-            "select its namespace with -n",
-        ));
-    }
+    global.check_one_daemon_set("rollout watch")?;
     let name = names.first().map(|name| name.name.clone()).unwrap_or_default();
     let source = open(&global.from, &global.access(), Detail::Placement).await?;
     let request = once::request(names, &global, &source);
